@@ -17,6 +17,7 @@ from gridcnn.adapters.audio import AudioAdapter
 from gridcnn.adapters.samples import samples_of
 from gridcnn.contracts.adapter import Adapter, Things, pick
 from gridcnn.grid import Cells, OneHot
+from gridcnn.label_measures import label_measures
 
 _STEPS = 500
 """Steps of a logistic regression, at most: validation items seldom want more of them."""
@@ -25,11 +26,14 @@ _COEFFICIENTS = 20
 
 @dataclass(frozen=True)
 class Items:
-    """Things, the grids that an adapter made of them, and the index of each one's class."""
+    """Things, the grids that an adapter made of them, and the index of each one's class.
+
+    If they may have several labels, targets are `(items, labels)`: 1, 0, or NaN if not known.
+    """
 
     things: Things
     grids: Cells
-    targets: NDArray[np.int64]
+    targets: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class Fitted:
         baseline: what it was made of.
         estimator: scikit-learn's.
         chosen: the settings.
-        validation: the accuracy on the validation items.
+        validation: the accuracy on the validation items; of several labels the mean area under the
+            ROC curve.
         seconds: what fitting and validation took with those settings.
     """
 
@@ -162,6 +167,45 @@ def _cepstral_statistics(items: Items, adapter: Adapter) -> NDArray[np.float32]:
     return np.stack(rows).astype(np.float32)
 
 
+class _EachLabel:
+    """A logistic regression for each label, on the n-grams of characters in texts.
+
+    It has what `fit` and `Fitted` need of an estimator of scikit-learn.
+    """
+
+    def __init__(self, sizes: tuple[int, int], strength: float) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self._counted: Any = TfidfVectorizer(
+            analyzer="char", ngram_range=sizes, sublinear_tf=True, lowercase=False, min_df=2
+        )
+        self._strength = strength
+        self._of_each: list[Any] = []
+        self.classes_ = np.arange(0)
+
+    def fit(self, texts: list[str], targets: NDArray[Any]) -> _EachLabel:
+        from sklearn.linear_model import LogisticRegression
+
+        seen = self._counted.fit_transform(texts)
+        for label in targets.T:
+            known = np.flatnonzero(~np.isnan(label))
+            last = LogisticRegression(C=self._strength, max_iter=_STEPS, solver="liblinear")
+            self._of_each.append(last.fit(seen[known], label[known]))
+        self.classes_ = np.arange(targets.shape[1])
+        return self
+
+    def predict_proba(self, texts: list[str]) -> NDArray[np.float64]:
+        seen = self._counted.transform(texts)
+        return np.stack([each.predict_proba(seen)[:, 1] for each in self._of_each], axis=1)
+
+    def score(self, texts: list[str], targets: NDArray[Any]) -> float:
+        return label_measures(targets, self.predict_proba(texts), None).auc or 0.0
+
+
+def _ngrams_of_labels(sizes: tuple[int, int], strength: float) -> Callable[[], Any]:
+    return lambda: _EachLabel(sizes, strength)
+
+
 def _logistic(strength: float, *, standardised: bool) -> Callable[[], Any]:
     def make() -> Any:
         from sklearn.linear_model import LogisticRegression
@@ -248,4 +292,11 @@ SMILES = Baseline(
     "TF-IDF of the n-grams of characters in the same SMILES, by logistic regression",
     _texts,
     _sizes_and_strengths(((1, 3), (1, 5)), lowercase=False),
+)
+SMILES_OF_LABELS = Baseline(
+    "SMILES n-grams",
+    "TF-IDF of the n-grams of characters in the same SMILES, by a logistic regression for each "
+    "label",
+    _texts,
+    {f"1 to 5 characters, C = {c:g}": _ngrams_of_labels((1, 5), c) for c in (1, 10)},
 )

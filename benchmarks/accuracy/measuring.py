@@ -28,6 +28,7 @@ from benchmarks.accuracy.catalogue import Case
 from gridcnn.contracts.adapter import Adapter, pick
 from gridcnn.contracts.source import Dataset
 from gridcnn.contracts.targets import most
+from gridcnn.label_measures import EVEN, label_measures
 from gridcnn.measures import measures
 from gridcnn.pipelines import ready
 from gridcnn.runs.located import locate
@@ -50,10 +51,10 @@ class Answers:
         who: `OURS`, or a baseline's title.
         sees: what it learned from, in words; nothing for `OURS`.
         chosen: the settings that the validation items chose; nothing for `OURS`.
-        validation: the accuracy on the validation items, None where there are none; over several
-            folds the mean.
+        validation: the accuracy on the validation items, or of several labels the area under the
+            ROC curve; None where there are none; over several folds the mean.
         seconds: what fitting took with those settings, and `OURS` training alone.
-        measures: `Measures.plain` of all items.
+        measures: `Measures.plain` of all items, or `LabelMeasures.plain`.
         folds: the accuracy of each fold by its name, where there are several.
     """
 
@@ -206,10 +207,9 @@ class _Turn:
 
     def _refuse_others(self) -> None:
         """Raise where these are not the very items that the run was tested on."""
-        test = self.parts["test"]
-        answers = self.model.votes_of_grids(test.grids).argmax(axis=1)
-        found = measures(test.targets, answers, len(self.model.classes))
-        if found.confusion.tolist() != self.metrics["test"]["confusion"]:
+        found = _measured(self.model.classes, self.test(), self.votes(0, self.test()), self)
+        told = self.metrics["test"]
+        if any(found[name] != told[name] for name in ("confusion", "right") if name in told):
             raise RuntimeError(f"{self.case.name}: the items are not those of the run")
 
     def fit(self) -> None:
@@ -240,28 +240,41 @@ def _items(data: Dataset, part: Part) -> Items:
     if len(places) != len(data):
         raise RuntimeError("two items have the same name")
     chosen = np.array([places[name] for name in part.names], np.int64)
-    return Items(pick(data.things, chosen), part.data.grids, most(part.data.targets))
+    targets = part.data.targets
+    if targets.ndim == 1:
+        targets = most(targets)
+    return Items(pick(data.things, chosen), part.data.grids, targets)
+
+
+def _measured(
+    classes: Sequence[str | int],
+    items: Items,
+    votes: NDArray[np.floating[Any]],
+    turn: _Turn | None,
+) -> dict[str, Any]:
+    """Return the measures of votes for items; those of `turn` obey the thresholds of its model."""
+    if items.targets.ndim == 2:
+        thresholds = (EVEN,) * len(classes) if turn is None else turn.model.thresholds
+        return label_measures(items.targets, votes, thresholds).plain(classes)
+    answers = votes.argmax(axis=1)
+    return measures(items.targets, answers, len(classes), votes=votes).plain(classes)
 
 
 def _answers(turns: Sequence[_Turn], who: int, asked: Sequence[Items]) -> Answers:
     """Return how the network (0) or a baseline (from 1) answers, over all turns together."""
     votes = [turn.votes(who, items) for turn, items in zip(turns, asked, strict=True)]
-    answers = [each.argmax(axis=1) for each in votes]
-    targets = [items.targets for items in asked]
     classes = turns[0].model.classes
-    found = measures(
-        np.concatenate(targets),
-        np.concatenate(answers),
-        len(classes),
-        votes=np.concatenate(votes),
-    )
-    folds = {
-        turn.name: float((right == answer).mean())
-        for turn, right, answer in zip(turns, targets, answers, strict=True)
-    }
+    together = Items([], asked[0].grids, np.concatenate([items.targets for items in asked]))
+    found = _measured(classes, together, np.concatenate(votes), None if who else turns[0])
+    folds = {}
+    if len(turns) > 1:
+        folds = {
+            turn.name: _measured(classes, items, each, None if who else turn)["accuracy"]
+            for turn, items, each in zip(turns, asked, votes, strict=True)
+        }
     plain = [turn.fitted[who - 1] for turn in turns] if who else []
     of_all = [turn.metrics["validation"] for turn in turns if "validation" in turn.metrics]
-    validated = [each["accuracy"] for each in of_all]
+    validated = [each["auc" if "labels" in found else "accuracy"] for each in of_all]
     spent = [turn.metrics["seconds"]["training"] for turn in turns]
     return Answers(
         who=plain[0].baseline.title if plain else OURS,
@@ -269,8 +282,8 @@ def _answers(turns: Sequence[_Turn], who: int, asked: Sequence[Items]) -> Answer
         chosen=" or ".join(dict.fromkeys(each.chosen for each in plain)),
         validation=_mean([each.validation for each in plain] if who else validated),
         seconds=round(statistics.mean([each.seconds for each in plain] or spent), 2),
-        measures=found.plain(classes),
-        folds=folds if len(turns) > 1 else {},
+        measures=found,
+        folds=folds,
     )
 
 

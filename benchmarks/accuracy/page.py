@@ -145,11 +145,11 @@ def _overview(shown: Sequence[tuple[Case, Outcome]]) -> str:
             rows.append(
                 (
                     f"[{title}](#{slug(case.name)})",
-                    "-" if plain is None else f"{percent(plain.measures['accuracy'])}, {plain.who}",
+                    "-" if plain is None else f"{_figure(plain)}, {plain.who}",
                     "; ".join(told) or "-",
                     f"{ours.measures['items']:,}",
-                    percent(ours.measures["accuracy"]),
-                    _interval(ours.measures),
+                    "-" if _is_of_labels(ours) else percent(ours.measures["accuracy"]),
+                    "-" if _is_of_labels(ours) else _interval(ours.measures),
                     _part(ours.measures["auc"]),
                     f"{outcome.parameters:,}" if first else "",
                     f"{outcome.seconds_per_epoch:.2g}" if first else "",
@@ -170,8 +170,8 @@ def _overview(shown: Sequence[tuple[Case, Outcome]]) -> str:
     )
     text = (
         "The plain method is the one that was best on the validation items. AUC is the area under "
-        "the ROC curve; for more than two classes, it is the mean. Not every published figure was "
-        "measured on the same division; the sections below say which."
+        "the ROC curve; for more than two classes, or several labels, it is the mean. Not every "
+        "published figure was measured on the same division; the sections below say which."
     )
     crowded = [case.name for case, outcome in shown if _was_crowded(outcome)]
     if crowded:
@@ -180,6 +180,18 @@ def _overview(shown: Sequence[tuple[Case, Outcome]]) -> str:
             "cores: there, the seconds are too long."
         )
     return f"{table(heads, rows, left=3)}\n\n{_filled(text)}"
+
+
+def _is_of_labels(answers: Answers) -> bool:
+    """Return whether the items may have several labels."""
+    return "labels" in answers.measures
+
+
+def _figure(answers: Answers) -> str:
+    """Return the figure that tells most about answers: of several labels, the area."""
+    if _is_of_labels(answers):
+        return f"AUC {_part(answers.measures['auc'])}"
+    return percent(answers.measures["accuracy"])
 
 
 def _was_crowded(outcome: Outcome) -> bool:
@@ -306,6 +318,8 @@ def _teaches(spec: str) -> str:
 
 
 def _contestants(outcome: Outcome, about: str) -> str:
+    if _is_of_labels(_ours(outcome, about)):
+        return _contestants_for_labels(outcome, about)
     rows = [
         (
             each.who if each.who != OURS else f"**{OURS}**",
@@ -322,6 +336,23 @@ def _contestants(outcome: Outcome, about: str) -> str:
     return table(heads, rows, left=3)
 
 
+def _contestants_for_labels(outcome: Outcome, about: str) -> str:
+    rows = [
+        (
+            each.who if each.who != OURS else f"**{OURS}**",
+            each.sees or "the grids",
+            each.chosen or "-",
+            _part(each.measures["auc"]),
+            _part(each.measures["average_precision"]),
+            _part(each.measures["macro_f1"]),
+            _part(each.validation),
+        )
+        for each in outcome.answers[about]
+    ]
+    heads = ("", "sees", "chosen", "mean AUC", "mean average precision", "mean F1")
+    return table((*heads, "AUC on validation"), rows, left=3)
+
+
 def _folds(outcome: Outcome) -> str:
     ours = _ours(outcome, TEST)
     if not ours.folds:
@@ -336,7 +367,22 @@ def _folds(outcome: Outcome) -> str:
     return f"Accuracy of each fold:\n\n{table(heads, rows)}"
 
 
+def _labels(answers: Answers) -> str:
+    rows = [
+        (
+            label,
+            *(_part(scores[name]) for name in ("auc", "average_precision", "f1")),
+            *(f"{scores[name]:,}" for name in ("positives", "known")),
+        )
+        for label, scores in answers.measures["labels"].items()
+    ]
+    heads = ("label", "AUC", "average precision", "F1", "items that have it", "known of")
+    return f"The network, label by label:\n\n{table(heads, rows)}"
+
+
 def _classes(answers: Answers) -> str:
+    if _is_of_labels(answers):
+        return _labels(answers)
     rows = [
         (
             label,
@@ -350,6 +396,8 @@ def _classes(answers: Answers) -> str:
 
 
 def _confusion(classes: Sequence[str], answers: Answers) -> str:
+    if _is_of_labels(answers):
+        return ""
     rows = [
         (label, *(f"{count:,}" for count in row))
         for label, row in zip(classes, answers.measures["confusion"], strict=True)

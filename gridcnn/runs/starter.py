@@ -127,6 +127,7 @@ head:
   voting: {hidden: [64], dropout: 0.3}
 """
 _SMOOTHED = (
+    "  warm_up: 1           # the learning rate rises during the first epoch\n"
     "  label_smoothing: 0.1 # a tenth of the votes for an item are to be for all classes alike\n"
 )
 _TEXT_STAGES = """\
@@ -555,6 +556,12 @@ def _grid_stages(shape: GridShape, *, bricks: int = 2) -> str:
     needs, dropout and label smoothing together brought the validation accuracy of six trainings
     from 97.3 to 99.1 % on digits, and of two from 89 to 94 % on 200 sounds; 120 pictures of xo
     were the same.
+
+    The last normalization, and an epoch in which the learning rate rises, keep hidden voters alive.
+    Without them the first five steps silenced nearly all of them on 10,000 letters, since every
+    voter sees 3,136 cells that are 0 or more. They brought the validation accuracy from 24 to 96 %
+    after two epochs there, of clothes from 84 to 88 %, of 108 pictures of xo from 82 to 88 % (means
+    of three seeds), and changed digits and sounds by a point or less.
     """
     rows, columns = shape.rows, shape.columns
     wide = 5 if rows == 1 else 3
@@ -580,6 +587,11 @@ def _grid_stages(shape: GridShape, *, bricks: int = 2) -> str:
                 lines.append("  # The best match in each window is kept.")
             lines.append(f"  - pooling: {{window: {_pair(window)}}}")
         rows, columns = -(-rows // window[0]), -(-columns // window[1])
+    lines += [
+        "  # Votes come from maps of a mean of 0: otherwise a step of the optimizer, which moves all",
+        "  # weights of a phantom category alike, may silence it for good.",
+        "  - normalization",
+    ]
     return "\n".join(lines) + "\n"
 
 

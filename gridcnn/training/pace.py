@@ -141,9 +141,11 @@ def too_low(moves: Moves, losses: list[float], likely: float) -> str:
 
 def slower(rate: float, moves: Moves) -> float:
     """Return a rate that is lower by a power of ten, at which weights should move as is usual."""
-    return rate / 10 ** max(1, round(math.log10(max(moves.early / _USUAL, 1))))
+    powers = max(1, round(math.log10(max(moves.early / _USUAL, 1))))
+    return rate / math.pow(10, powers)
 
 
 def faster(rate: float, moves: Moves) -> float:
     """Return a rate that is higher by a power of ten, as `slower` does."""
-    return rate * 10 ** max(1, round(math.log10(_USUAL / max(moves.most, 1e-6))))
+    powers = max(1, round(math.log10(_USUAL / max(moves.most, 1e-6))))
+    return rate * math.pow(10, powers)
