@@ -588,7 +588,7 @@ def _grid_stages(shape: GridShape, *, bricks: int = 2) -> str:
             lines.append(f"  - pooling: {{window: {_pair(window)}}}")
         rows, columns = -(-rows // window[0]), -(-columns // window[1])
     lines += [
-        "  # Votes come from maps of a mean of 0: otherwise a step of the optimizer, which moves all",
+        "  # What votes has a mean of 0. Otherwise a step of the optimizer, which moves all the",
         "  # weights of a phantom category alike, may silence it for good.",
         "  - normalization",
     ]

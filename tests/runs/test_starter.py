@@ -247,3 +247,22 @@ def test_odd_names_of_columns_are_read_back(
     source = validate(parse(text, "t.yaml")).data.source  # type: ignore[union-attr]
     assert source.label == ("2" if name == "1" else name.strip())  # type: ignore[union-attr]
     assert len(source.open(Request())) >= 20  # type: ignore[union-attr]
+
+
+def test_no_step_silences_the_hidden_voters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if each of them sees thousands of cells, all of which its first steps move one way."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    labels = np.arange(1_100) % 10
+    shapes = np.kron(random.random((10, 7, 7)) < 0.4, np.ones((4, 4)))
+    np.savez(
+        "d.npz", X=np.clip(shapes[labels] + random.normal(0, 0.3, (1_100, 28, 28)), 0, 1), y=labels
+    )
+    (tmp_path / "x.yaml").write_text(starter_for("x", "x.yaml", "d.npz").text, encoding="utf-8")
+
+    result = run("x.yaml", changes={"check": "off", "training.stop_after": 2}, out="run")
+
+    assert result.metrics["signs"] == []
+    assert result.metrics["test"]["accuracy"] > 0.9
