@@ -20,6 +20,7 @@ from benchmarks.accuracy.baselines import (
     LOGISTIC,
     LOGISTIC_ONE_HOT,
     NEAREST,
+    SMILES_OF_LABELS,
     Baseline,
     Items,
     fit,
@@ -178,6 +179,46 @@ def test_what_was_measured_reads_back(
     assert measuring.read(tmp_path / "nowhere.json") == {}
 
 
+def test_of_several_labels_the_areas_are_told() -> None:
+    """With the thresholds of the model for it, and 0.5 for plain methods; there is no confusion."""
+    targets = np.array([[1, 0], [0, 1], [1, np.nan], [0, 0]], np.float32)
+    votes = np.array([[0.4, 0.1], [0.2, 0.9], [0.3, 0.9], [0.1, 0.2]])
+    asked = Items([""] * 4, np.zeros((4, 1, 1, 1), np.float32), targets)
+    turn: Any = SimpleNamespace(
+        name="run",
+        votes=lambda who, items: votes,
+        model=SimpleNamespace(classes=("a", "b"), thresholds=(0.25, 0.5)),
+        fitted=[SimpleNamespace(baseline=SMILES_OF_LABELS, chosen="C", validation=0.7, seconds=1)],
+        metrics={"validation": {"accuracy": 0.1, "auc": 0.8}, "seconds": {"training": 2}},
+    )
+
+    both = [measuring._answers([turn], who, [asked]) for who in (0, 1)]
+    text = page({"nudge": dataclasses.replace(outcome(*both), classes=["a", "b"])})
+
+    assert [each.validation for each in both] == [0.8, 0.7]
+    assert [each.measures["auc"] for each in both] == [1.0, 1.0]
+    assert [each.measures["labels"]["a"]["f1"] for each in both] == [1.0, 0.0]
+    flat = " ".join(text.split())
+    assert "| AUC 1.0000, SMILES n-grams |" in flat
+    assert "| a | 1.0000 | 1.0000 | 1.0000 | 2 | 4 |" in flat
+    assert "| b | 1.0000 | 1.0000 | 1.0000 | 1 | 3 |" in flat
+    assert "confusion" not in flat
+
+
+def test_a_regression_for_each_label_learns_from_what_is_known() -> None:
+    texts = ["CCO", "CCN", "c1ccccc1", "c1ccncc1"] * 5
+    targets = np.array([[1, 0], [1, 1], [0, 0], [0, 1]] * 5, np.float32)
+    targets[1, 0] = np.nan
+    given = Items(texts, np.zeros((20, 1, 1, 1), np.float32), targets)
+
+    found = fit(SMILES_OF_LABELS, given, given, ADAPTER)
+
+    assert found.validation == 1.0
+    assert found.chosen in SMILES_OF_LABELS.choices
+    votes = found.votes(given, ADAPTER, 2)
+    assert ((votes > 0.5) == (targets == 1))[~np.isnan(targets)].all()
+
+
 def test_the_folds_of_a_run_count_together(tmp_path: Path) -> None:
     """Answers of all folds are one set; each fold's accuracy is kept by its name."""
     for number in (10, 2, 1):
@@ -310,7 +351,8 @@ def test_the_page_tells_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     crowded = outcome(*both)
     crowded.machine[BUSY] = "2.1"
-    assert "When letters began, more threads were ready to run" in page({"letters": crowded})
+    flat = " ".join(page({"letters": crowded}).split())
+    assert "When letters began, more threads were ready to run" in flat
 
 
 def test_a_share_is_never_rounded_up_to_everything() -> None:
