@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridcnn.model import Model
 from gridcnn.report.assembly import assemble
-from gridcnn.report.live import SCRIPTS, live_data
+from gridcnn.report.live import live_data, scripts_of
 
 _DEFAULT = "A network that sees grids"
 
@@ -20,7 +20,7 @@ def app_page(model: Model) -> str:
         "app.html",
         title=name or _DEFAULT,
         data={"live": live_data(model)},
-        scripts=SCRIPTS,
+        scripts=scripts_of(model),
         heading=name or _DEFAULT,
         description=model.spec.description or "",
         stages=len(model.network.ops),

@@ -18,6 +18,7 @@ function opened(item) {
   if (plain.wave) return gridcnn.sounds.wave(bytes(plain.wave).buffer);
   if (plain.npy) return gridcnn.adapters.stored(bytes(plain.npy).buffer);
   if (plain.numbers !== undefined) return gridcnn.adapters.numbersIn(plain.numbers);
+  if (plain.jpeg) return gridcnn.pixels.jpegItem(model.adapter, bytes(plain.jpeg));
   if (plain.array !== undefined) return gridcnn.adapters.arrayIn(plain.array);
   if (plain.data) plain.data = bytes(plain.data);
   if (plain.samples && plain.samples.values) plain.samples = plain.samples.values;
@@ -57,6 +58,11 @@ const QUESTIONS = {
       op, model.parameters.values, values[op.sources[0]], label,
     );
     return { ...found, cells: Array.from(found.cells) };
+  },
+  jpeg: ({ file, scale, grey }) => {
+    const opened = gridcnn.jpeg.open(bytes(file));
+    const picture = opened && gridcnn.jpeg.decode(opened, { scale, grey });
+    return picture && { ...picture, planes: picture.planes.map((plane) => Array.from(plane)) };
   },
   resample: ({ samples, rate, wanted, count, tables }) => Array.from(gridcnn.sounds.resampled(
     Float32Array.from(samples), rate, wanted, 0, count, gridcnn.unpack(tables),

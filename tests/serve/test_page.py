@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.browser import WIDTHS, Pages, faults_of, overflows
 from tests.serve.running import TOKEN, Running
@@ -56,19 +57,31 @@ def test_texts_and_numbers_are_typed(server: Running, pages: Pages) -> None:
     pages.problems.clear()
 
 
-def test_a_file_is_chosen(
-    server: Running, pages: Pages, picture: Callable[..., bytes], tmp_path: Path
-) -> None:
-    """The same votes as for its bytes."""
+def test_a_file_is_chosen(server: Running, pages: Pages, tmp_path: Path) -> None:
+    """The same votes as for its bytes, which are sent as they are."""
     page = pages.open(server.url)
     page.select_option("#model", "pictures")
-    (tmp_path / "one.png").write_bytes(picture())
+    page.wait_for_selector("canvas.drawing")
+    colours = np.random.default_rng(0).integers(0, 256, (40, 50, 3)).astype(np.uint8)
+    Image.fromarray(colours).save(tmp_path / "one.jpg")
 
-    page.set_input_files("input[type=file]", tmp_path / "one.png")
+    page.evaluate(
+        """() => {
+            const ask = window.fetch;
+            window.fetch = (path, { body, ...more }) => {
+                window.sent = body.size;
+                return ask(path, { body, ...more });
+            };
+        }"""
+    )
+
+    page.set_input_files("input[type=file]", tmp_path / "one.jpg")
     page.wait_for_selector(".votes .most")
 
-    answer = httpx.post(f"{server.url}/models/pictures/predict", content=picture()).json()
+    content = (tmp_path / "one.jpg").read_bytes()
+    answer = httpx.post(f"{server.url}/models/pictures/predict", content=content).json()
     assert page.inner_text(ANSWER) == answer["answers"][0]["answer"]
+    assert page.evaluate("window.sent") == len(content)
 
 
 def test_the_page_asks_for_the_token(guarded: Running, pages: Pages) -> None:

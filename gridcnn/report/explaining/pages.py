@@ -20,8 +20,7 @@ from gridcnn.report.explaining.matching import best_place
 from gridcnn.report.explaining.mattering import cam_value
 from gridcnn.report.explaining.original import Original
 from gridcnn.report.explaining.words import sentence_of
-from gridcnn.report.live import SCRIPTS as LIVE_SCRIPTS
-from gridcnn.report.live import live_data
+from gridcnn.report.live import live_data, scripts_of
 from gridcnn.stages.convolution import Convolution
 from gridcnn.stages.pooling import Pooling
 
@@ -48,7 +47,8 @@ def explanation_page(explanation: Explanation) -> str:
     living, note = _living(explanation, _PAGE - _SCRIPTS - len(json_text(data)))
     data.update(living)
     # What computes in the page comes before what shows it; its own panels are not needed.
-    scripts = [name for name in LIVE_SCRIPTS if living and name not in ("maps_view.js", "live.js")]
+    live_scripts = scripts_of(explanation.model) if living else ()
+    scripts = [name for name in live_scripts if name not in ("maps_view.js", "live.js")]
     scripts += SCRIPTS
     return assemble(
         "explain.html",

@@ -55,7 +55,8 @@
   }
 
   /* Return a picture as the image adapter takes it: {width, height, data, opaque, jpeg}, or
-     {width, height, deep}; and a canvas that shows it. */
+     {width, height, deep}, or as `gridcnn.pixels.jpegItem` makes it, all with `file`; and a canvas that
+     shows it. */
   async function picture(file, adapter) {
     let bitmap;
     // Neither colour profiles nor opacity may change the numbers that the file holds.
@@ -80,8 +81,10 @@
     bitmap.close();
     const item = pixelsOf(canvas);
     const content = await file.arrayBuffer();
-    const deep = await deepPicture(content).catch(() => null);
-    if (deep) return { item: deep, canvas };
+    const exactly = (gridcnn.jpeg && gridcnn.pixels.jpegItem(adapter, new Uint8Array(content)))
+      || await deepPicture(content).catch(() => null);
+    if (exactly) return { item: { ...exactly, file }, canvas };
+    item.file = file;
     const head = new Uint8Array(content, 0, Math.min(65536, content.byteLength));
     item.jpeg = head[0] === 0xff && head[1] === 0xd8;
     item.opaque = item.jpeg || isOpaque(head, item.data);

@@ -96,8 +96,8 @@
         file = chosen;
         context.fillStyle = "#888";
         context.fillRect(0, 0, SIDE, SIDE);
-        const scale = SIDE / Math.max(item.width, item.height);
-        const [wide, high] = [item.width * scale, item.height * scale];
+        const scale = SIDE / Math.max(shown.width, shown.height);
+        const [wide, high] = [shown.width * scale, shown.height * scale];
         context.drawImage(shown, (SIDE - wide) / 2, (SIDE - high) / 2, wide, high);
         hint.classList.add("hidden");
         give(item);

@@ -12,6 +12,7 @@
 
   const JPEG_SCALES = [8, 4, 2]; // by which a JPEG file may be decoded smaller
   const SEEN = 2; // decoded pixels along a side of a cell, at least, if it is
+  const MOST_DECODED = 16e6; // pixels of a JPEG file after that; the browser makes larger ones smaller
 
   /* Round as Python and NumPy do: halves to the even neighbour. */
   function roundEven(value) {
@@ -277,32 +278,55 @@
 
   // The image adapter ----------------------------------------------------------------------------
 
-  /* Return the cells of a decoded picture, as the image adapter makes them: a Float32Array of
-     channels, rows and columns. */
+  /* Return the cells of a decoded picture (see `flatten`, `deepPicture` and `jpegItem`), as the image
+     adapter makes them: a Float32Array of channels, rows and columns. */
   function pictureCells(adapter, decoded) {
-    const inked = adapter.fit === "ink" || adapter.polarity === "ink";
+    const inked = isInked(adapter);
     if (decoded.deep) {
       const picture = deepPicture(decoded, adapter.range);
       return inked ? inkCells(adapter, picture) : shownCells(adapter, picture, whole(picture));
     }
-    const flat = { ...flatten(decoded, adapter.background, adapter.range), rowsFirst: adapter.rows_first };
-    return inked ? inkCells(adapter, withLimits(flat, adapter.range)) : plainCells(adapter, flat, decoded.jpeg);
+    const opaque = decoded.planes ? decoded : flatten(decoded, adapter.background, adapter.range);
+    const flat = { ...opaque, rowsFirst: adapter.rows_first };
+    if (inked) return inkCells(adapter, withLimits(flat, adapter.range));
+    if (!decoded.jpeg) return plainCells(adapter, flat, decoded.edges || whole(flat));
+    // The browser has decoded a JPEG file: means of pixels are nearly what a smaller scale gives.
+    const scale = jpegScale(adapter, flat);
+    return plainCells(adapter, blockMeans(flat, scale), divided(whole(flat), scale));
   }
 
-  function plainCells(adapter, given, isJpeg) {
-    const [rows, columns] = adapter.size;
-    const cellOf = (height, width) => (adapter.fit === "pad"
-      ? Math.max(height / rows, width / columns) : Math.min(height / rows, width / columns));
-    let flat = given;
-    let edges = whole(given);
-    if (isJpeg) {
-      // Large JPEG files are decoded at a half, a quarter or an eighth of their size; the means of
-      // pixels are nearly what that gives.
-      const scale = JPEG_SCALES.find((each) => cellOf(given.height, given.width) >= SEEN * each) || 1;
-      flat = blockMeans(given, scale);
-      edges = divided(edges, scale);
-    }
-    const step = Math.max(1, Math.trunc(cellOf(edges.bottom, edges.right) / BLOCKS));
+  function isInked(adapter) {
+    return adapter.fit === "ink" || adapter.polarity === "ink";
+  }
+
+  /* Return how many pixels the shorter side of a cell spans. */
+  function cellOf({ size: [rows, columns], fit }, height, width) {
+    const [down, across] = [height / rows, width / columns];
+    return fit === "pad" ? Math.max(down, across) : Math.min(down, across);
+  }
+
+  /* Return by what a large JPEG file may be made smaller while it is decoded: 1, 2, 4 or 8. */
+  function jpegScale(adapter, { height, width }) {
+    return JPEG_SCALES.find((each) => cellOf(adapter, height, width) >= SEEN * each) || 1;
+  }
+
+  /* Return a JPEG file as an item, {width, height, planes, edges, whole}, decoded as the adapter does
+     it: no more of it than the grid needs. Returns null if the browser has to decode it. */
+  function jpegItem(adapter, bytes) {
+    const file = gridcnn.jpeg.open(bytes);
+    if (file === null || file.rows * file.columns > adapter.max_pixels) return null;
+    const [height, width] = file.orientation >= 5 ? [file.columns, file.rows] : [file.rows, file.columns];
+    const inked = isInked(adapter);
+    const scale = inked ? 1 : jpegScale(adapter, { height, width });
+    // A progressive file is kept as a whole while it is decoded.
+    if ((height * width) / (file.progressive ? 2 : scale ** 2) > MOST_DECODED) return null;
+    const picture = gridcnn.jpeg.decode(file, { scale, grey: !inked && adapter.channels === 1 });
+    return picture && { ...picture, whole: true };
+  }
+
+  function plainCells(adapter, flat, edges) {
+    const cell = cellOf(adapter, edges.bottom - edges.top, edges.right - edges.left);
+    const step = Math.max(1, Math.trunc(cell / BLOCKS));
     const picture = withLimits(blockMeans(flat, step), adapter.range);
     return shownCells(adapter, picture, divided(edges, step), !flat.asFloats);
   }
@@ -385,6 +409,6 @@
   }
 
   gridcnn.pixels = {
-    FULL, blockMeans, border, crop, grown, ordered, pictureCells, resample, roundEven, whole,
+    FULL, blockMeans, border, crop, grown, jpegItem, ordered, pictureCells, resample, roundEven, whole,
   };
 })();

@@ -15,7 +15,8 @@
 
   // What is sent ---------------------------------------------------------------------------------
 
-  function pictureFile({ width, height, data }) {
+  function pictureFile({ width, height, data, file }) {
+    if (file) return file; // as it was chosen, since browsers decode otherwise
     const canvas = make("canvas", { width, height });
     canvas.getContext("2d").putImageData(new ImageData(data, width, height), 0, 0);
     return new Promise((done) => canvas.toBlob(done, "image/png"));
@@ -72,6 +73,7 @@
     const problem = make("p", { class: "problem hidden", role: "alert" });
     const choice = make("div", { class: "tools" });
     const asking = make("div");
+    let wanted = null; // the name of the model that was chosen last
     element.append(problem, choice, asking);
 
     function fail(error) {
@@ -121,11 +123,13 @@
     }
 
     async function show(name) {
+      wanted = name;
       asking.replaceChildren();
       clear();
       try {
         const about = await (await ask(`models/${encodeURIComponent(name)}`)).json();
-        asking.append(...panels(about, { fail, clear }));
+        // Another model may have been chosen in the meantime.
+        if (name === wanted) asking.replaceChildren(...panels(about, { fail, clear }));
       } catch (error) {
         fail(error);
       }
