@@ -327,7 +327,7 @@ class AudioAdapter(Adapter):
         self._refuse_deaf(self._weights, ranges)
 
     def _check_notes(self) -> None:
-        notes = self._notes
+        notes = self.notes
         if notes.highest_reach > self.sample_rate / 2:
             raise ValueError(
                 f"the filter of the highest note, {notes.frequencies[-1]:,.1f} Hz, reaches up to "
@@ -346,7 +346,7 @@ class AudioAdapter(Adapter):
             raise ValueError(
                 f"'slowest' must be below 'fastest'; got {self.slowest:g} and {self.fastest:g}"
             )
-        lags = self._lags
+        lags = self.lags
         if lags.stop > self.tempo_window:
             raise ValueError(
                 f"at {self.slowest:g} beats per minute there are {lags.stop - 1:,} chunks of time "
@@ -394,13 +394,13 @@ class AudioAdapter(Adapter):
         return mel_weights(self.sample_rate, self.n_fft, self.n_mels, self.fmin, self._fmax)
 
     @property
-    def _notes(self) -> Notes:
+    def notes(self) -> Notes:
         """The filters of `cqt` and `vqt`."""
         gamma = 0.0 if self.kind == "cqt" else self.gamma
         return Notes(self.fmin or C1, self.n_bins, self.bins_per_octave, gamma)
 
     @property
-    def _lags(self) -> slice:
+    def lags(self) -> slice:
         """The rows of `tempogram`, as chunks of time from beat to beat: the highest tempo first."""
         chunks = 60 * self.sample_rate / self.hop_length  # in a minute
         first, last = math.ceil(chunks / self.fastest), math.floor(chunks / self.slowest)
@@ -413,7 +413,7 @@ class AudioAdapter(Adapter):
     @property
     def _rows(self) -> int:
         if self.kind in ("linear", "tempogram"):
-            rows = self._lines if self.kind == "linear" else self._lags
+            rows = self._lines if self.kind == "linear" else self.lags
             return int(rows.stop) - int(rows.start)
         if self.kind == "bands":
             assert self.bands is not None
@@ -549,12 +549,12 @@ class AudioAdapter(Adapter):
         same in every key. Only the step from B to C leads from one end to the other.
         """
         if self.kind in _NOTES:
-            notes = self._notes.frequencies[::-1].tolist()
+            notes = self.notes.frequencies[::-1].tolist()
             return Axis("note", labels=tuple(note_label(at) for at in notes))
         if self.kind == "chroma":
             return Axis("pitch class", labels=PITCH_CLASSES[::-1])
         if self.kind == "tempogram":
-            lags = np.arange(self._lags.start, self._lags.stop)
+            lags = np.arange(self.lags.start, self.lags.stop)
             return Axis(
                 "tempo", "bpm", _number_labels(60 * self.sample_rate / self.hop_length / lags)
             )
@@ -679,7 +679,7 @@ class AudioAdapter(Adapter):
             levels = levels.reshape(bands.shape)
         elif self.kind in _NOTES:
             time = {"sample_rate": self.sample_rate, "hop_length": self.hop_length}
-            levels = note_magnitudes(clips, self._notes, **time, frames=self._frames)
+            levels = note_magnitudes(clips, self.notes, **time, frames=self._frames)
             levels = self._decibels(levels, power=1)
         elif self.kind == "chroma":
             classes = pitch_class_weights(self.sample_rate, self.n_fft)
@@ -713,7 +713,7 @@ class AudioAdapter(Adapter):
 
     def _tempi(self, clips: Samples) -> NDArray[np.float32]:
         bands = self._bands(clips, self._weights, 2)
-        return tempi(bands, **self._window, window=self.tempo_window, lags=self._lags)
+        return tempi(bands, **self._window, window=self.tempo_window, lags=self.lags)
 
     def _normalized_energy(self, clips: Samples) -> NDArray[np.float32]:
         return normalized_energy(

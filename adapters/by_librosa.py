@@ -55,22 +55,22 @@ class Notes:
     def highest_reach(self) -> float:
         """The highest frequency that a filter lets through, in Hz (`filters.wavelet_lengths`)."""
         top = float(self.frequencies[-1])
-        return top * (1 + 0.5 * _WINDOW_BANDWIDTH * self._bandwidth) + 0.5 * self._widening
+        return top * (1 + 0.5 * _WINDOW_BANDWIDTH * self.bandwidth) + 0.5 * self._widening
 
     @property
     def longest(self) -> float:
         """How long the filter of the lowest note lasts, in seconds."""
-        return 1 / max(self._bandwidth * self.lowest + self._widening, 1e-300)
+        return 1 / max(self.bandwidth * self.lowest + self._widening, 1e-300)
 
     @property
-    def _bandwidth(self) -> float:
+    def bandwidth(self) -> float:
         """The width of a filter as a part of its frequency."""
         ratio = float(4.0 ** (1 / self.per_octave))
         return (ratio - 1) / (ratio + 1)
 
     @property
     def _widening(self) -> float:
-        return self._bandwidth * _ERB if self.gamma is None else self.gamma
+        return self.bandwidth * _ERB if self.gamma is None else self.gamma
 
 
 def note_magnitudes(
@@ -149,12 +149,13 @@ def normalized_energy(
     """
     settings = {"gain": gain, "bias": bias, "power": power, "time_constant": time_constant}
     pcen = _librosa().pcen
-    return _stack(
-        [
-            pcen(own * np.float32(_FULL_SCALE), sr=sample_rate, hop_length=hop_length, **settings)
-            for own in magnitudes
-        ]
-    )
+    with np.errstate(divide="ignore"):  # without a bias it takes the logarithm of silence
+        return _stack(
+            [
+                pcen(each, sr=sample_rate, hop_length=hop_length, **settings)
+                for each in magnitudes * np.float32(_FULL_SCALE)
+            ]
+        )
 
 
 def tempi(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gridcnn.adapters.image import ImageAdapter
 from gridcnn.contracts.stage import HeadStage
 from gridcnn.errors import Problem, SpecError
 from gridcnn.grid import Axis, GridShape
@@ -42,13 +41,13 @@ SCRIPTS = (
     "live.js",
 )
 """The scripts of a page that is alive, in their order, beside those that every page has."""
-FOR_PICTURES = "jpeg.js"
-"""The script that the pages of picture models have as well."""
+OF_KINDS = {"image": ("jpeg.js",), "audio": ("by_librosa.js",)}
+"""The scripts that only pages of some adapters have, before the others."""
 
 
 def scripts_of(model: Model) -> tuple[str, ...]:
     """Return the scripts of a model's page, in their order."""
-    return (FOR_PICTURES, *SCRIPTS) if isinstance(model.adapter, ImageAdapter) else SCRIPTS
+    return (*OF_KINDS.get(model.adapter.title, ()), *SCRIPTS)
 
 
 def live_data(model: Model) -> dict[str, Any]:

@@ -18,11 +18,11 @@ from gridcnn.adapters.text import CLASSIC, TextAdapter
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.errors import Problem
 from gridcnn.grid import Array
+from gridcnn.report.live_notes import note_filters
 from gridcnn.report.live_rates import rate_filters
 
 _ADAPTERS = (ArrayAdapter, AudioAdapter, ImageAdapter, MoleculeAdapter, TableAdapter, TextAdapter)
-_SOUNDS = ("mel", "linear", "bands", "mfcc", "chroma")
-"""The kinds of sound grids that a page makes."""
+_NOTES = ("cqt", "vqt")
 
 
 def adapter_data(adapter: Adapter, problems: list[Problem]) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def adapter_data(adapter: Adapter, problems: list[Problem]) -> dict[str, Any]:
         return {}
     settings: dict[str, Any] = {"kind": adapter.title, **_settings(adapter)}
     if isinstance(adapter, AudioAdapter):
-        settings |= _sound(adapter, problems)
+        settings |= _sound(adapter)
     elif isinstance(adapter, TextAdapter):
         if adapter.unit != "byte":
             symbols = CLASSIC if adapter.alphabet == "classic" else adapter.alphabet or ()
@@ -65,14 +65,12 @@ def _settings(adapter: Adapter) -> dict[str, Any]:
     return settings
 
 
-def _sound(adapter: AudioAdapter, problems: list[Problem]) -> dict[str, Any]:
-    if adapter.kind not in _SOUNDS:
-        message = (
-            f"'kind: {adapter.kind}' of audio is computed by librosa, which a page does not have; "
-            f"these kinds can be exported: {', '.join(_SOUNDS)}"
+def _sound(adapter: AudioAdapter) -> dict[str, Any]:
+    notes = None
+    if adapter.kind in _NOTES:
+        notes = note_filters(
+            adapter.notes, sample_rate=adapter.sample_rate, hop_length=adapter.hop_length
         )
-        problems.append(Problem(message))
-        return {}
     highest = adapter.sample_rate / 2 if adapter.fmax is None else adapter.fmax
     at = frequencies(adapter.sample_rate, adapter.n_fft)
     inside = np.flatnonzero((at >= adapter.fmin) & (at <= highest))
@@ -81,6 +79,8 @@ def _sound(adapter: AudioAdapter, problems: list[Problem]) -> dict[str, Any]:
         weights = pitch_class_weights(adapter.sample_rate, adapter.n_fft)
     return {
         "weights": weights,
+        "notes": notes,
+        "lags": [adapter.lags.start, adapter.lags.stop] if adapter.kind == "tempogram" else None,
         "filters": rate_filters(adapter.sample_rate),
         "lines": [int(inside[0]), int(inside[-1]) + 1] if adapter.kind == "linear" else None,
         "fmax": highest,

@@ -20,9 +20,9 @@ _SIMPLE = (2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 3 / 2, 4 / 3)
 """The ratios that `script/sounds.js` knows."""
 _FAR, _MANY = 12, 1_000
 """The largest ratio, and the most places between two samples, for which there is a table."""
-_REACH = 104
+_REACH = 110
 """How far a filter reaches on each side, in samples at the lower rate, and some more."""
-_EDGE = 256, 40
+_EDGE = 256, 120
 """The first samples, and the first results, of which the start of a file is looked at."""
 _FINE = 60
 """Values between two samples at the lower rate, at least: cubic steps between them err by 1e-7."""
@@ -43,13 +43,13 @@ def rate_filters(sample_rate: int) -> tuple[dict[str, Any], ...]:
         if ratio == 1 or ratio > _FAR or phases > _MANY:
             continue  # to measure these would take long, and hardly a model has such a rate
         is_simple = any(math.isclose(ratio, simple) for simple in _SIMPLE)
-        measured = {"each": 1, "values": None} if is_simple else _measure(rate, sample_rate)
-        found.append({"rate": rate, **measured, "edge": _edge(rate, sample_rate)})
+        measured = {"each": 1, "values": None} if is_simple else measure_filter(rate, sample_rate)
+        found.append({"rate": rate, **measured, "edge": edge_of(rate, sample_rate)})
     return tuple(found)
 
 
-def _edge(rate: int, sample_rate: int) -> NDArray[np.float32]:
-    """Return by how much the first results differ from those in the middle, for each sample."""
+def edge_of(rate: int, sample_rate: int) -> NDArray[np.float32]:
+    """Return what each of the first samples adds beside the filter, `(samples, results)`."""
     common = math.gcd(rate, sample_rate)
     period, shift = rate // common, sample_rate // common
     periods = math.ceil(2 * _REACH * max(1, rate / sample_rate) / period)
@@ -78,7 +78,8 @@ def _resample(samples: NDArray[np.float64], rate: int, sample_rate: int) -> Any:
     return soxr.resample(samples, rate, sample_rate, quality="HQ")
 
 
-def _measure(rate: int, sample_rate: int) -> dict[str, Any]:
+def measure_filter(rate: int, sample_rate: int) -> dict[str, Any]:
+    """Return `{rate, each, values}` of a filter, as `rate_filters` does."""
     low, common = min(rate, sample_rate), math.gcd(rate, sample_rate)
     phases = rate // common
     # Each single sample falls on another place between samples at the wanted rate.

@@ -16,12 +16,16 @@ from gridcnn.errors import DataError
 from gridcnn.grid import Array
 from gridcnn.model import Model
 from gridcnn.report.assembly import CORE, json_text
-from gridcnn.report.live import FOR_PICTURES, SCRIPTS, live_data
+from gridcnn.report.live import OF_KINDS, SCRIPTS, live_data
 
 HERE = Path(__file__).parent
 SCRIPT = HERE.parents[1] / "gridcnn" / "report" / "script"
 IN_PAGES = ("files.js", "inputs.js", "maps_view.js", "live.js")
-IN_NODE = (CORE[0], FOR_PICTURES, *(name for name in SCRIPTS if name not in IN_PAGES))
+IN_NODE = (
+    CORE[0],
+    *(name for names in OF_KINDS.values() for name in names),
+    *(name for name in SCRIPTS if name not in IN_PAGES),
+)
 """The scripts that need no page around them."""
 
 

@@ -299,12 +299,47 @@
   /* Return the cells of a clip, {samples, rate}, as the audio adapter makes them. */
   function soundCells(adapter, clip) {
     const samples = oneLength(adapter, usedSamples(adapter, clip));
-    let levels = powerInBands(adapter, samples);
-    if (adapter.rows === "chroma") levels = normalizedFrames(levels);
-    else levels = decibels(adapter, levels);
-    if (adapter.rows === "mfcc") levels = coefficients(adapter, levels);
-    levels.reverse();
-    return scaled(adapter, levels);
+    return scaled(adapter, (LEVELS[adapter.rows] || usualLevels)(adapter, samples));
+  }
+
+  /* Levels are rows of numbers before they are scaled, highest first; of several channels, those of
+     the first come first. */
+  function usualLevels(adapter, samples) {
+    const levels = decibels(adapter, powerInBands(adapter, samples));
+    return (adapter.rows === "mfcc" ? coefficients(adapter, levels) : levels).reverse();
+  }
+
+  function noteLevels(adapter, samples) {
+    return decibels({ ...adapter, power: 1 }, gridcnn.byLibrosa.noteMagnitudes(adapter, samples)).reverse();
+  }
+
+  const LEVELS = {
+    chroma: (adapter, samples) => normalizedFrames(powerInBands(adapter, samples)).reverse(),
+    cqt: noteLevels,
+    vqt: noteLevels,
+    pcen: (adapter, samples) => gridcnn.byLibrosa.normalizedEnergy(
+      adapter, powerInBands({ ...adapter, power: 1 }, samples),
+    ).reverse(),
+    tempogram: (adapter, samples) => gridcnn.byLibrosa.tempi(
+      adapter, powerInBands({ ...adapter, power: 2 }, samples), // the highest tempo is first already
+    ),
+    hpss: (adapter, samples) => {
+      const lines = [0, Math.floor(adapter.n_fft / 2) + 1];
+      const spectra = powerInBands({ ...adapter, rows: "linear", lines, power: 1 }, samples);
+      const bands = bandsOf(adapter);
+      const both = gridcnn.byLibrosa.harmonicAndPercussive(adapter, spectra)
+        .map((rows) => rows.map((row) => row.map((value) => value ** adapter.power)))
+        .map((rows) => bands.map((band) => weighed(band, rows)));
+      // Both beside the loudest cell of the two, by which the one can be louder.
+      const levels = decibels(adapter, both.flat());
+      return [levels.slice(0, bands.length), levels.slice(bands.length)].flatMap((rows) => rows.reverse());
+    },
+  };
+
+  /* The sum of rows by the weights of a band. */
+  function weighed({ first, weights }, rows) {
+    return rows[0].map((_, column) => (
+      weights.reduce((sum, weight, i) => sum + weight * rows[first + i][column], 0)));
   }
 
   /* Return the samples of a clip at the adapter's rate: only those that a long clip is cut to. */
@@ -404,7 +439,13 @@
   }
 
   function inRange(adapter, level) {
-    return adapter.rows === "chroma" ? level * 2 - 1 : level * (2 / adapter.floor_db) + 1;
+    if (adapter.rows === "chroma" || adapter.rows === "tempogram") return level * 2 - 1;
+    return level * (2 / adapter.floor_db) + 1;
+  }
+
+  function rangeOfEnergy({ reference }, levels) {
+    const top = reference === "max" ? largestOf([levels]) : reference;
+    return (level) => level * (2 / (top > 0 ? top : 1)) - 1;
   }
 
   /* Return rows of levels, highest first, as cells. */
@@ -412,6 +453,7 @@
     const cells = new Float32Array(levels.length * adapter.columns);
     levels.forEach((row, i) => cells.set(row, i * adapter.columns));
     if (adapter.scaling === "range") {
+      if (adapter.rows === "pcen") return cells.map(rangeOfEnergy(adapter, cells));
       return adapter.rows === "mfcc" ? cells : cells.map((level) => inRange(adapter, level));
     }
     if (adapter.scaling === "band") {
@@ -523,5 +565,5 @@
     return view.buffer;
   }
 
-  gridcnn.sounds = { declaredRate, resampled, soundCells, wave, waveFile };
+  gridcnn.sounds = { declaredRate, powerOfTwo, resampled, soundCells, wave, waveFile };
 })();
