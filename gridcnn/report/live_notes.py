@@ -27,6 +27,8 @@ def note_filters(notes: Notes, *, sample_rate: int, hop_length: int) -> dict[str
     """
     import librosa
 
+    wavelet: Any = librosa.filters.wavelet  # its types know no widths of several notes
+
     rate, hop = float(sample_rate), hop_length
     ratio = 2 ** _halvings_before(notes, sample_rate, hop_length)
     rate, hop = rate / ratio, hop // ratio
@@ -41,7 +43,7 @@ def note_filters(notes: Notes, *, sample_rate: int, hop_length: int) -> dict[str
     stop = notes.count
     while stop > 0:
         own = slice(max(0, stop - notes.per_octave), stop)
-        basis, samples = librosa.filters.wavelet(
+        basis, samples = wavelet(
             freqs=frequencies[own], sr=rate, norm=1, pad_fft=True, alpha=widths[own], **shape
         )
         size = basis.shape[1]
