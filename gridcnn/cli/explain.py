@@ -10,6 +10,7 @@ import typer
 
 from gridcnn import outputs
 from gridcnn.cli import options, screen
+from gridcnn.cli.bars import Bars
 from gridcnn.errors import DataError, Problem, SpecError, suggestion
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def explain(
     force: options.Force = False,
 ) -> None:
     from gridcnn.model import load
+    from gridcnn.report.explaining.explanation import explain as explain_item
 
     if item is None and text is None:
         raise SpecError("there is nothing to explain; name a file, or --text TEXT")
@@ -96,13 +98,17 @@ def explain(
         outputs.refuse_taken(page, PAGE_MARK, force=force)
     loaded = load(model, engine=engine, threads=threads)
     name, thing = _thing(loaded, item, text, row)
-    explained = loaded.explain(thing, name=name, label=label)
-    if page is not None:
-        outputs.write_output(page, explained.page().encode(), PAGE_MARK, force=force)
+    with Bars() as bars:
+        explained = explain_item(loaded, thing, name=name, label=label, advance=bars.show)
+        content = None if page is None else explained.page().encode()
+        figure = None if png is None else explained.plot()
+        plain = explained.plain() if as_json else None
+    if page is not None and content is not None:
+        outputs.write_output(page, content, PAGE_MARK, force=force)
     if png is not None:
-        write_figure(explained.plot(), png, force=force)
+        write_figure(figure, png, force=force)
     if as_json:
-        screen.say_json(explained.plain())
+        screen.say_json(plain)
         return
     _say(explained)
     for path in (page, png):

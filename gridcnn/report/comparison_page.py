@@ -16,7 +16,7 @@ from gridcnn.report.assembly import assemble
 from gridcnn.report.charts import MOST_CURVES, Bar, bars_chart
 from gridcnn.report.numbers import seconds
 from gridcnn.report.running.sections import figure, share
-from gridcnn.report.running.several import learning_charts
+from gridcnn.report.running.several import learning_charts, mean_history
 from gridcnn.report.running.stored import read_history
 from gridcnn.runs.folder import REPORT
 from gridcnn.settings.notation import notation
@@ -49,6 +49,7 @@ def comparison_page(found: Comparison, *, beside: Path) -> str:
         notes=found.notes,
         learning=_learning(found.runs),
         shown=min(len(found.runs), MOST_CURVES),
+        means=any(run.kind != "run" for run in found.runs),
     )
 
 
@@ -100,11 +101,16 @@ def _are_areas(runs: Sequence[ComparedRun]) -> bool:
 
 
 def _learning(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
-    single = [run for run in runs if run.kind == "run"][:MOST_CURVES]
-    histories = {_short(str(run.folder)): read_history(run.folder) for run in single}
-    labelled = ["validation_exact_match" in run.figures for run in single]
+    """Return learning curves; of several runs in one folder their mean."""
+    drawn = runs[:MOST_CURVES]
+    histories = {_short(str(run.folder)): _history(run) for run in drawn}
+    labelled = [any("exact_match" in name for name in run.figures) for run in drawn]
     several = all(labelled) or (None if any(labelled) else False)
     return learning_charts(histories, several=several) if len(histories) > 1 else []
+
+
+def _history(run: ComparedRun) -> list[dict[str, float]]:
+    return read_history(run.folder) if run.kind == "run" else mean_history(run.folder)
 
 
 def _short(name: str, longest: int = 34) -> str:

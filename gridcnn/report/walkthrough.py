@@ -209,6 +209,12 @@ class _Keeper(RunWatcher):
         self._folder = Path()
         self._start: Array | None = None
 
+    def __getattribute__(self, name: str) -> Any:
+        # What is not kept here is passed on, also if a run calls more methods one day.
+        if name.startswith("on_") and name not in _Keeper.__dict__:
+            return getattr(self._watcher, name)
+        return super().__getattribute__(name)
+
     def on_engine(self, engine: Engine, memory: Memory) -> None:
         self._engine = engine
         self._watcher.on_engine(engine, memory)
@@ -222,12 +228,6 @@ class _Keeper(RunWatcher):
     def on_epoch(self, epoch: Epoch, epochs: int) -> None:
         self._keep(load_parameters(self._folder / "checkpoint.safetensors"))
         self._watcher.on_epoch(epoch, epochs)
-
-    def on_batch(self, epoch: int, done: int, batches: int, loss: float) -> None:
-        self._watcher.on_batch(epoch, done, batches, loss)
-
-    def on_end(self, metrics: dict[str, Any], folder: Path) -> None:
-        self._watcher.on_end(metrics, folder)
 
     def _keep(self, parameters: Array) -> None:
         assert self._engine is not None

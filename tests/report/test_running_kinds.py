@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import wave
@@ -18,13 +19,11 @@ import gridcnn
 from gridcnn.errors import RunFolderError
 from gridcnn.report.comparison_page import comparison_page
 from gridcnn.report.running.writing import make_report
-from tests.browser import WIDTHS, Pages, broken_pictures, faults_of, overflows
+from tests.browser import Pages, faults_at_widths
 from tests.cli.invoke import cli
 
 WILD = '</script><script>alert("&")</script>'
 LABELS = (WILD, "plain")
-SOME_WIDTHS = [WIDTHS[0], *(pytest.param(width, marks=pytest.mark.long) for width in WIDTHS[1:])]
-"""A phone shows first what does not fit."""
 
 
 def data_of(page: str) -> Any:
@@ -36,12 +35,10 @@ def numbers_of(page: str) -> set[float]:
     return {float(value) for value in re.findall(r'<data value="([^"]*)">', page)}
 
 
-def is_shown(pages: Pages, path: Path, width: int) -> Any:
-    """Check that a browser shows a page at a width, and return the page."""
-    opened = pages.open(path, width=width)
-    assert not broken_pictures(opened)
-    assert not overflows(opened)
-    assert faults_of(opened) == []
+def is_shown(pages: Pages, path: Path) -> Any:
+    """Check that a browser shows a page at all widths, and return the page."""
+    opened = pages.open(path)
+    assert faults_at_widths(opened) == []
     return opened
 
 
@@ -158,7 +155,7 @@ def test_every_kind_of_data_has_a_page(pages: Pages, runs: Runs, kind: str) -> N
     """Its items are shown, its numbers are those of the run, and no name is code."""
     path = runs[kind].folder / "report.html"
 
-    opened = is_shown(pages, path, 800)
+    opened = is_shown(pages, path)
 
     page, test = path.read_text("utf-8"), runs[kind].metrics["test"]
     assert {test["accuracy"], test["items"], test["macro_f1"]} <= numbers_of(page)
@@ -223,6 +220,9 @@ def test_labels_say_which_thresholds_their_figures_have(runs: Runs, tmp_path: Pa
     page = (run.folder / "report.html").read_text("utf-8")
     assert "thresholds that were chosen on the validation items after the training" in page
     assert page.count("each label is an answer from a vote of 0.5 on") == 1
+    piece = run._repr_html_()
+    assert "with thresholds that were chosen on the validation items after the training" in piece
+    assert "each label is an answer from a vote of 0.5 on" in piece
 
     found = gridcnn.compare([run, KINDS["labels"](tmp_path / "again")])
     page = comparison_page(found, beside=tmp_path)
@@ -239,6 +239,22 @@ def test_labels_say_which_thresholds_their_figures_have(runs: Runs, tmp_path: Pa
         assert said in page
     assert "est accuracy" not in page
     assert "alidation accuracy" not in page
+
+
+def test_equal_items_are_told_once(tmp_path: Path) -> None:
+    """A note names the first two, and what can be done; no other line says the same."""
+    random = np.random.default_rng(0)
+    grids = random.normal(size=(40, 6, 6)).astype(np.float32)
+    grids[20:] = grids[:20]
+    spec = spec_of(adapter={"array": {"scaling": "none"}}, stages=[], check="off")
+    made = gridcnn.run(spec, data=(grids, ["a", "b"] * 20), out=tmp_path / "out", report=True)
+    page = (made.folder / "report.html").read_text("utf-8")
+
+    (note,) = (note for note in made.metrics["notes"] if "test items are, as grids" in note)
+    assert html.unescape(page).count(note) == 1
+    assert page.count("as grids, equal to training items") == 1
+    assert "equal to one of another part" not in page
+    assert "as grids, to an earlier one" in page
 
 
 TINY: dict[str, Any] = {
@@ -258,12 +274,12 @@ def folds(tmp_path_factory: pytest.TempPathFactory) -> gridcnn.CrossValidation:
     return gridcnn.cross_validate(TINY, folds=3, out=out, report=True)
 
 
-@pytest.mark.parametrize("width", SOME_WIDTHS)
-def test_folds_have_a_page(pages: Pages, folds: gridcnn.CrossValidation, width: int) -> None:
-    """It has all answers together, and leads to the page of each fold."""
+def test_folds_have_a_page(pages: Pages, folds: gridcnn.CrossValidation) -> None:
+    """It has all answers together, how to run them again, and leads to the page of each fold."""
     path = folds.folder / "report.html"
 
-    opened = is_shown(pages, path, width)
+    opened = is_shown(pages, path)
+    assert opened.get_by_text(f"gridcnn run {folds.folder}/spec.yaml --folds 3").is_visible()
 
     numbers = numbers_of(path.read_text("utf-8"))
     metrics = folds.metrics
@@ -298,7 +314,8 @@ def test_repetitions_have_a_page(pages: Pages, tmp_path: Path) -> None:
 
     path = make_report(moved)
 
-    is_shown(pages, path, 800)
+    opened = is_shown(pages, path)
+    assert opened.get_by_text(f"gridcnn run {moved}/spec.yaml --repeat 2").is_visible()
     metrics = repeated.metrics
     wanted = {*metrics["test"]["accuracy"].values(), metrics["runs"][1]["test"]["accuracy"]}
     assert wanted <= numbers_of(path.read_text("utf-8"))
@@ -327,11 +344,13 @@ def test_damaged_folds_are_a_line(
         make_report(folder)
 
 
-@pytest.mark.parametrize("width", SOME_WIDTHS)
 def test_a_comparison_has_a_page(
-    pages: Pages, folds: gridcnn.CrossValidation, tmp_path: Path, width: int
+    pages: Pages, folds: gridcnn.CrossValidation, tmp_path: Path
 ) -> None:
-    """It has the figures of all runs and the settings that differ, and leads to their pages."""
+    """It has the figures of all runs and the settings that differ, and leads to their pages.
+
+    Curves are drawn of all runs, of folds those of their means.
+    """
     first = gridcnn.run(TINY, out=tmp_path / "first", report=True)
     second = gridcnn.run(TINY, out=tmp_path / "second", changes={"training.epochs": 3})
 
@@ -339,11 +358,15 @@ def test_a_comparison_has_a_page(
 
     assert done.exit_code == 0, done.output
     assert done.stdout.endswith("c.html written\n")
-    opened = is_shown(pages, tmp_path / "c.html", width)
+    opened = is_shown(pages, tmp_path / "c.html")
     numbers = numbers_of((tmp_path / "c.html").read_text("utf-8"))
     wanted = {r.metrics["test"]["loss"] for r in (first, second)}
     assert wanted | {folds.metrics["test"]["accuracy"]["mean"]} <= numbers
     assert opened.get_by_text("training.epochs").count() == 1
+    losses = [pd.read_csv(fold.folder / "history.csv")["loss"].iloc[-1] for fold in folds.folds]
+    drawn = opened.get_by_role("img", name="Training loss").get_attribute("aria-label") or ""
+    assert f"to {np.mean(losses):.3g}" in drawn
+    assert drawn.count(" goes from ") == 3
     opened.get_by_role("link", name="first").first.click()
     assert opened.url.endswith("first/report.html")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,12 +18,23 @@ from gridcnn.report.walkthrough import (
     walkthrough_page,
 )
 from gridcnn.runs.watcher import RunWatcher
-from tests.browser import WIDTHS, Pages, broken_pictures, faults_of, overflows
+from tests.browser import Pages, faults_at_widths
 
 
 @pytest.fixture(scope="module")
-def walk() -> Walk:
-    return collect(threads=1)
+def called() -> set[str]:
+    """Return the names of the methods of a watcher that the walk has called."""
+    return set()
+
+
+@pytest.fixture(scope="module")
+def walk(called: set[str]) -> Walk:
+    class Noting(RunWatcher):
+        def __getattribute__(self, name: str) -> Any:
+            called.add(name)
+            return super().__getattribute__(name)
+
+    return collect(threads=1, watcher=Noting())
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +42,15 @@ def path(walk: Walk, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("walk") / "walkthrough.html"
     path.write_text(walkthrough_page(walk), "utf-8")
     return path
+
+
+def test_a_walk_passes_on_whatever_a_run_tells(walk: Walk, called: set[str]) -> None:
+    """Every method of a watcher is called through, also those that the walk itself uses."""
+    assert walk.frames
+    assert {name for name in called if name.startswith("on_")} == {
+        "on_reading", "on_check", "on_checking", "on_engine", "on_plan", "on_batch", "on_epoch",
+        "on_end",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("where", ["on_plan", "on_epoch"])
@@ -102,14 +123,11 @@ def test_the_table_is_refused(walk: Walk) -> None:
     assert walk.verdict.decision == "permutable"
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_a_browser_shows_it(pages: Pages, path: Path, width: int) -> None:
+def test_a_browser_shows_it(pages: Pages, path: Path) -> None:
     """At each width all is drawn, nothing is wider than the window, and nobody is kept out."""
-    opened = pages.open(path, width=width)
+    opened = pages.open(path)
 
-    assert not broken_pictures(opened)
-    assert not overflows(opened)
-    assert faults_of(opened) == []
+    assert faults_at_widths(opened) == []
     assert path.stat().st_size < 3_000_000
 
 

@@ -15,6 +15,7 @@ from gridcnn.errors import DataError, RunFolderError, SpecError, listed, suggest
 from gridcnn.files import write_bytes
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, Cells
+from gridcnn.progress import Advance
 from gridcnn.report.explaining.election import Election, election_of
 from gridcnn.report.explaining.fields import Field, fields_of
 from gridcnn.report.explaining.matching import (
@@ -79,6 +80,7 @@ class Explanation:
         target: the index of the class that is explained: the answer, unless another was asked for.
         passage: every value of the network.
         fields: which cells of the grid the cells of each value see.
+        advance: called as the work on what mattered goes on.
     """
 
     model: Model
@@ -89,6 +91,7 @@ class Explanation:
     target: int
     passage: Passage
     fields: list[Field]
+    advance: Advance | None = None
 
     @property
     def answer(self) -> list[str | int]:
@@ -183,7 +186,7 @@ class Explanation:
         def logits(grids: Array) -> Array:
             return engine.logits(parameters, grids)
 
-        hidden = occlusion(logits, self.grid, self.target, self.hiding)
+        hidden = occlusion(logits, self.grid, self.target, self.hiding, advance=self.advance)
         value = cam_value(self.model.network)
         if value is None:
             return Importance(hidden, None)
@@ -236,7 +239,12 @@ class Explanation:
 
 
 def explain(
-    model: Model, thing: Any, *, name: str | None = None, label: str | int | None = None
+    model: Model,
+    thing: Any,
+    *,
+    name: str | None = None,
+    label: str | int | None = None,
+    advance: Advance | None = None,
 ) -> Explanation:
     """Return one item on its way through a model.
 
@@ -246,6 +254,7 @@ def explain(
         name: what it is called.
         label: the class whose votes are explained; None: the answer (of several labels, the one
             with the most votes).
+        advance: called as the work on what mattered goes on, which begins when it is asked for.
 
     Raises:
         DataError: it cannot be read, or there are several things.
@@ -271,6 +280,7 @@ def explain(
         _class_number(model, votes, label),
         Passage(model.network, model.parameters, made.grids.values),
         fields_of(model.network),
+        advance,
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gridcnn.grid import Array, GridShape, OneHot
 from gridcnn.network import Network
+from gridcnn.progress import Advance, Counter
 from gridcnn.report.explaining.fields import Field, spread_over_grid
 from gridcnn.report.explaining.passing import Passage
 from gridcnn.stages.convolution import Convolution
@@ -27,7 +28,7 @@ Logits = Callable[[Array], Array]
 
 _WINDOWS = 8  # side by side, along an axis of a picture
 _ALONG = 256  # places of a window along a line, at most
-_BATCH_CELLS = 4_000_000
+_BATCH, _BATCH_CELLS = 64, 4_000_000  # windows at a time, and their cells, at most
 _CHARACTERS = 3
 """Columns that are hidden at a time of a text that is read by characters: one alone is seldom
 missed."""
@@ -80,7 +81,14 @@ def is_one_hot(grids: object) -> bool:
     return isinstance(grids, OneHot)
 
 
-def occlusion(logits: Logits, grid: Array, target: int, hiding: Hiding) -> NDArray[np.float64]:
+def occlusion(
+    logits: Logits,
+    grid: Array,
+    target: int,
+    hiding: Hiding,
+    *,
+    advance: Advance | None = None,
+) -> NDArray[np.float64]:
     """Return how much of a class's logit depends on each cell of the grid, `(rows, columns)`.
 
     For a cell it is the mean, over the windows that cover it, of what the logit loses when the
@@ -91,6 +99,7 @@ def occlusion(logits: Logits, grid: Array, target: int, hiding: Hiding) -> NDArr
         grid: `(channels, rows, columns)`.
         target: the index of the class.
         hiding: what is hidden at a time.
+        advance: called each time some windows have been hidden.
     """
     rows, columns = grid.shape[1:]
     places = [
@@ -101,7 +110,8 @@ def occlusion(logits: Logits, grid: Array, target: int, hiding: Hiding) -> NDArr
     whole = float(logits(grid[None])[0, target])
     total, covered = np.zeros((rows, columns)), np.zeros((rows, columns))
     fill = np.array(hiding.fill, grid.dtype)[:, None, None]
-    together = max(1, _BATCH_CELLS // grid.size)
+    together = max(1, min(_BATCH, _BATCH_CELLS // grid.size))
+    counter = Counter(advance, "hiding parts of the item", len(places), unit="windows")
     for start in range(0, len(places), together):
         part = places[start : start + together]
         changed = np.repeat(grid[None], len(part), axis=0)
@@ -115,6 +125,7 @@ def occlusion(logits: Logits, grid: Array, target: int, hiding: Hiding) -> NDArr
         for fall, window in zip(lost.tolist(), windows, strict=True):
             total[window] += fall
             covered[window] += 1
+        counter.add(len(part))
     return total / covered
 
 

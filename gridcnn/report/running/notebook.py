@@ -6,16 +6,18 @@ and a notebook's page may be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
-from gridcnn.contracts.source import TEST
+from gridcnn.contracts.source import TEST, VALIDATION
 from gridcnn.evaluation import Evaluation
 from gridcnn.network import Network
 from gridcnn.report.charts import Curve, curves_chart, key, part_text
 from gridcnn.report.notebook import BOX, CELL, CODE
 from gridcnn.report.numbers import interval, number, percent, seconds
 from gridcnn.report.pipeline import draw_network
+from gridcnn.report.running.sections import EVEN_CURVES
 from gridcnn.runs.folder import REPORT
 from gridcnn.runs.outcome import Run
 from gridcnn.spec.models import Spec
@@ -63,7 +65,9 @@ def run_html(run: Run) -> str:
         if run.model.several:
             auc = "-" if test["auc"] is None else f"{test['auc']:.3f}"
             facts.append(("mean area under the ROC curve", f"{auc} on {test['items']:,} items"))
-            facts.append(("exact match", percent(test["accuracy"])))
+            facts.append(
+                ("exact match", f"{percent(test['accuracy'])}, with {_thresholds(metrics)}")
+            )
         else:
             told = f"on {test['items']:,} items ({interval(test['interval'])})"
             facts.append(("test accuracy", f"<strong>{percent(test['accuracy'])}</strong> {told}"))
@@ -83,7 +87,15 @@ def run_html(run: Run) -> str:
             _curves(run, measured.capitalize(), ("accuracy", "validation_accuracy")),
         )
     )
-    return _box(_facts(facts) + charts)
+    note = f"<p>{EVEN_CURVES}</p>" if run.model.several else ""
+    return _box(_facts(facts) + charts + note)
+
+
+def _thresholds(metrics: Mapping[str, Any]) -> str:
+    """Return from which votes on the labels are answered."""
+    if VALIDATION in metrics:
+        return "thresholds that were chosen on the validation items after the training"
+    return "thresholds of 0.5"
 
 
 def _curves(run: Run, title: str, names: Sequence[str]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gridcnn.contracts.source import TEST
@@ -123,6 +125,18 @@ def _plain(look: Any) -> dict[str, Any]:
     return content
 
 
+def in_memory(spec: Spec) -> bool:
+    """Return whether the data of a run was given in Python, so that no command can read it."""
+    return spec.data is None or spec.data.source is None
+
+
+def run_words(folder: Path, metrics: Mapping[str, Any]) -> list[str]:
+    """Return the words of the command that runs the spec in a folder again, by the same engine."""
+    engine = metrics.get("engine")
+    other = [] if engine in (None, DEFAULT_ENGINE) else ["--engine", engine]
+    return ["gridcnn", "run", str(folder / SPEC), *other]
+
+
 def _again(run: StoredRun, spec: Spec) -> dict[str, Any]:
     """Return how to make the same run again."""
     machine = {} if run.gathered is None else dict(run.gathered.machine)
@@ -136,13 +150,10 @@ def _again(run: StoredRun, spec: Spec) -> dict[str, Any]:
         "engine": run.metrics.get("engine"),
         "threads": run.metrics.get("threads"),
     }
-    engine = run.metrics.get("engine")
     path = str(run.folder / SPEC)
-    words = ["gridcnn", "run", path]
-    words += ["--engine", engine] if engine not in (None, DEFAULT_ENGINE) else []
-    command = shlex.join(words)
-    if spec.data is None or spec.data.source is None:  # the data was in memory
-        command = f"gridcnn.run({path!r}, data=...)"
+    command = f"gridcnn.run({path!r}, data=...)"
+    if not in_memory(spec):
+        command = shlex.join(run_words(run.folder, run.metrics))
     return {
         "command": command,
         "report": shlex.join(["gridcnn", "report", str(run.folder)]),

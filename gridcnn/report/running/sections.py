@@ -201,7 +201,7 @@ def data(run: StoredRun) -> dict[str, Any]:
         if all(axis.unit == "pixels" for axis in axes)
         else f"; rows are: {_axis(axes[0])}; columns are: {_axis(axes[1])}"
     )
-    content["equal"] = _equal(gathered)
+    content["equal"] = _equal(gathered, content["notes"])
     content["examples"] = any(gathered.examples.values())
     return content
 
@@ -210,8 +210,8 @@ def _axis(axis: Any) -> str:
     return f"{axis.name}, in {axis.unit}" if axis.unit else f"{axis.name}"
 
 
-def _equal(gathered: ReportContent) -> list[str]:
-    """Return sentences about items that are, as grids, equal to others."""
+def _equal(gathered: ReportContent, notes: Sequence[str]) -> list[str]:
+    """Return sentences about items that are, as grids, equal to others, unless notes say it."""
     found = gathered.data.equal
     if found is None:
         return []
@@ -219,14 +219,15 @@ def _equal(gathered: ReportContent) -> list[str]:
     if not within:
         return ["no two items are equal as grids"]
     sentences = [f"{within:,} {_items(within)} equal, as grids, to an earlier one"]
-    if between:
+    told = any("as grids, equal to" in note for note in notes)
+    if between and not told:
         each = ", ".join(
             f"{count:,} of {_PART_NAMES.get(name, name)}"
             for name, count in found.between.items()
             if count
         )
         sentences.append(f"{between:,} {_items(between)} equal to one of another part ({each})")
-    if found.torn:
+    if found.torn and not told:
         sentences.append(
             f"{found.torn:,} {_items(found.torn)} equal to one of another class or label"
         )

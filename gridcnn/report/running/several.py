@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from markupsafe import Markup
@@ -29,7 +31,7 @@ from gridcnn.report.numbers import percent, seconds
 from gridcnn.report.running import sections
 from gridcnn.report.running.answers import Answers, answers_of
 from gridcnn.report.running.choosing import Choice, choose
-from gridcnn.report.running.page import page_data
+from gridcnn.report.running.page import in_memory, page_data, run_words
 from gridcnn.report.running.stored import (
     LookContent,
     ReportContent,
@@ -40,6 +42,7 @@ from gridcnn.report.running.stored import (
     read_text,
 )
 from gridcnn.runs.folder import PREDICTIONS, REPORT, SPEC, function_of, is_unfinished, title_of
+from gridcnn.spec.models import Spec
 
 _MOST_BARS = 30
 _ROOM = 1_500_000
@@ -61,7 +64,7 @@ class _Part:
     figures: Mapping[str, Any]
 
 
-def several_page(folder: Path, *, spec_name: str) -> str:
+def several_page(folder: Path, spec: Spec) -> str:
     """Return the page about a cross-validation or a repetition.
 
     Raises:
@@ -78,10 +81,10 @@ def several_page(folder: Path, *, spec_name: str) -> str:
     measured = metrics[TEST]["auc"] if several else accuracy
     return assemble(
         "runs.html",
-        title=f"{spec_name}: {_text(measured['mean'], several)} on average",
+        title=f"{spec.name}: {_text(measured['mean'], several)} on average",
         data=None if together is None else page_data(together, choice),
         scripts=("items.js", "confusion.js"),
-        name=spec_name,
+        name=spec.name,
         folder=str(folder),
         kind=title_of(folder),
         what="mean area under the ROC curve of the labels" if several else "test accuracy",
@@ -101,10 +104,26 @@ def several_page(folder: Path, *, spec_name: str) -> str:
         unsure=len(choice.unsure),
         spent=seconds(metrics["seconds"]["total"]),
         skipped=metrics.get("skipped_items", 0),
+        again=_again(folder, metrics, spec),
         spec=read_text(folder / SPEC),
         figure=sections.figure,
         share=sections.share,
     )
+
+
+def _again(folder: Path, metrics: Mapping[str, Any], spec: Spec) -> str:
+    """Return how to make the same runs again: a command, or Python if the data was in memory."""
+    path = str(folder / SPEC)
+    if "folds" not in metrics:
+        seeds = len(metrics["runs"])
+        if in_memory(spec):
+            return f"gridcnn.repeat({path!r}, data=..., repeats={seeds})"
+        return shlex.join([*run_words(folder, metrics), "--repeat", str(seeds)])
+    by_groups = any("group" in fold for fold in metrics["folds"])
+    folds: int | str = "groups" if by_groups else len(metrics["folds"])
+    if in_memory(spec):
+        return f"gridcnn.cross_validate({path!r}, data=..., folds={folds!r})"
+    return shlex.join([*run_words(folder, metrics), "--folds", str(folds)])
 
 
 def _text(value: float, several: bool) -> str:
@@ -200,6 +219,23 @@ def _learning(folder: Path, parts: Sequence[_Part], *, several: bool) -> list[di
     some = parts[:MOST_CURVES]
     histories = {part.name: read_history(folder / part.folder) for part in some}
     return learning_charts(histories, several=several)
+
+
+def mean_history(folder: Path) -> list[dict[str, float]]:
+    """Return the history of several runs in one folder: of each epoch the means of those it had.
+
+    Raises:
+        RunFolderError: they have not ended, or are damaged.
+    """
+    parts = _parts(_read_metrics(folder))
+    by_epoch: dict[float, list[dict[str, float]]] = {}
+    for part in parts:
+        for row in read_history(folder / part.folder):
+            by_epoch.setdefault(row["epoch"], []).append(row)
+    return [
+        {name: mean(row[name] for row in rows if name in row) for name in rows[0]}
+        for _, rows in sorted(by_epoch.items())
+    ]
 
 
 def learning_charts(

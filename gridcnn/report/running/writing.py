@@ -114,5 +114,5 @@ def report_of(folder: Path) -> str:
         RunFolderError: the folder holds no run that has ended, or is damaged.
     """
     if is_several(folder):
-        return several_page(folder, spec_name=load(folder / SPEC).name)
+        return several_page(folder, load(folder / SPEC))
     return run_page(read_run(folder), load(folder / SPEC))

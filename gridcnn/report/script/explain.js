@@ -70,6 +70,10 @@
       box.append(make("blockquote", { class: "text" }, original.text));
     } else if (original.kind === "molecule") {
       box.append(make("p", {}, make("code", {}, original.text)));
+      if (original.undrawn) {
+        box.append(make("p", { class: "quiet" }, "Only the first molecule is drawn as a structure, which RDKit "
+          + "has laid out; of another one the page shows the tokens."));
+      }
     }
     return box;
   }

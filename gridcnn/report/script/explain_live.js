@@ -171,7 +171,7 @@
       answer: arithmetic.answers(shares, model.thresholds).map((label) => model.classes[label]),
       target: model.classes[order[0]],
       number: order[0],
-      original: { kind, address: "", text: typeof item === "string" ? item : "", symbols, structure: null },
+      original: { kind, address: "", text: typeof item === "string" ? item : "", symbols, structure: null, undrawn: kind === "molecule" && data.original.structure !== null },
       grid: gridOf(model, data, values[0], used),
       stages: data.stages.map((stage) => stageOf(model, stage, values, used)),
       election: electionOf(model, data, values, order),
