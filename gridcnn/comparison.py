@@ -16,7 +16,7 @@ from gridcnn.files import as_written, open_ordinary, read_json
 from gridcnn.measures import wilson
 from gridcnn.model import METRICS
 from gridcnn.repetition import Repetition
-from gridcnn.runs.folder import PREDICTIONS, SPEC, function_of, is_unfinished, title_of
+from gridcnn.runs.folder import PREDICTIONS, SPEC, function_of, no_finished_run, title_of
 from gridcnn.runs.outcome import Run
 from gridcnn.spec.load import load
 from gridcnn.spec.models import Spec
@@ -196,7 +196,7 @@ def _folder(run: RunLike) -> Path:
 
 def _read(folder: Path) -> ComparedRun:
     if not (folder / METRICS).is_file():
-        raise RunFolderError(_why_not(folder))
+        raise RunFolderError(no_finished_run(folder))
     path = folder / METRICS
     try:
         metrics = read_json(path)
@@ -214,16 +214,6 @@ def _read(folder: Path) -> ComparedRun:
         raise RunFolderError(f"{path} is damaged: it has no figures of a run") from None
     answers, why = _read_answers(folder, metrics, classes)
     return ComparedRun(folder, title_of(folder), load(folder / SPEC), figures, answers, why)
-
-
-def _why_not(folder: Path) -> str:
-    if is_unfinished(folder):
-        return (
-            f"the run in {folder} has not ended, so its test items are not measured; continue it "
-            f"with: gridcnn run --resume {folder}"
-        )
-    what = "holds no run" if folder.is_dir() else "is no run folder"
-    return f"{folder} {what} ({METRICS} is missing); name a folder such as runs/xo/1"
 
 
 def _figures(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -524,7 +524,10 @@ def _no_model(folder: Path) -> str:
             f"the folder {folder} holds no {FILE_NAME}: no epoch of its run has ended; continue "
             f"with: gridcnn run --resume {folder}"
         )
-    return f"the folder {folder} holds no {FILE_NAME}; name a model file"
+    runs = sorted(path.parent for path in folder.glob(f"*/{FILE_NAME}"))
+    if runs:
+        return f"the folder {folder} holds no {FILE_NAME}; name one of the runs in it, as {runs[0]}"
+    return f"the folder {folder} holds no {FILE_NAME}; name a model file or a run folder"
 
 
 def _make(

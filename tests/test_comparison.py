@@ -229,8 +229,8 @@ def test_folders_without_a_finished_run_are_one_line() -> None:
     Path("begun/run.lock").write_text("gridcnn\n")
 
     for name, message in {
-        "nothing": r"^nothing is no run folder \(metrics.json is missing\); name a folder such as",
-        "empty": r"^empty holds no run \(metrics.json is missing\); name a folder such as",
+        "nothing": r"^nothing does not exist; name a run folder, such as runs/xo/1$",
+        "empty": r"^empty holds no run \(metrics.json is missing\); name a run folder, such as",
         "broken": r"^broken/metrics\.json is damaged: it has no figures of a run$",
         "bare": r"^bare/metrics\.json is damaged: .*no figures of a run: 'seconds' is missing$",
         "torn": r"^torn/predictions\.csv is damaged: line 2 has other classes than metrics\.json",

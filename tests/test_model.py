@@ -349,7 +349,9 @@ def test_an_unknown_engine_is_no_fault_of_the_file(arrays: Model, tmp_path: Path
 
 
 def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"holds no model\.safetensors; name a model file"):
+    with pytest.raises(
+        ModelFileError, match=r"holds no model\.safetensors; name a model file or a run folder"
+    ):
         load(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,7 @@ Examples:
   gridcnn compare runs/xo/1 runs/xo/2 --report compared.html
 """
 _LONGEST = 40  # signs of a value
+_NARROWEST = 16  # columns of the terminal for the names of settings and figures, at least
 
 
 def add(app: typer.Typer) -> None:
@@ -69,25 +71,39 @@ def _say(found: Comparison) -> None:
 
     from gridcnn.comparison import FIGURES
 
+    wide = max(100, 30 + 24 * len(found.runs))
+    console = screen.output(width=None if screen.output().is_terminal else wide)
+    names = max(_NARROWEST, console.width // 3)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", overflow="fold")
+    table.add_column("", no_wrap=True)
     for run in found.runs:
         kind = "" if run.kind == "run" else f"\n({run.kind})"
         table.add_column(f"{printable(str(run.folder))}{kind}", justify="right", overflow="fold")
     for name, values in found.settings.items():
-        table.add_row(printable(name), *map(_value, values))
+        table.add_row(_wrap_name(printable(name), names), *map(_value, values))
     if not found.settings:
         table.add_row("settings", *["the same"] * len(found.runs))
     table.add_section()
     for name, title in FIGURES.items():
         if any(name in run.figures for run in found.runs):
-            table.add_row(title, *(_figure(name, run.figures) for run in found.runs))
-    width = max(100, 30 + 24 * len(found.runs))
-    screen.output(width=None if screen.output().is_terminal else width).print(table)
+            table.add_row(
+                _wrap_name(title, names), *(_figure(name, run.figures) for run in found.runs)
+            )
+    console.print(table)
     for test in found.tests:
         screen.say(test.sentence)
     for note in found.notes:
         screen.say_noted(note)
+
+
+def _wrap_name(name: str, width: int) -> str:
+    """Return a name in lines that end behind a dot or at a space, and nowhere within a word."""
+    lines = [""]
+    for piece in re.findall(r"[^. ]*[. ]|[^. ]+", name):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _value(value: Any) -> str:

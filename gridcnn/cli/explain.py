@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -87,7 +87,7 @@ def explain(
     from gridcnn.report.explaining.explanation import explain as explain_item
 
     if item is None and text is None:
-        raise SpecError("there is nothing to explain; name a file, or --text TEXT")
+        _refuse_nothing(model, row)
     if item is not None and text is not None:
         raise SpecError("one item is explained at a time; give ITEM or --text, not both")
     _check_endings(out, png)
@@ -114,6 +114,19 @@ def explain(
     for path in (page, png):
         if path is not None:
             screen.say(f"{path} written")
+
+
+def _refuse_nothing(path: Path, row: int | None) -> NoReturn:
+    """Say what is missing: first a model, if there is none."""
+    from gridcnn.model import load
+
+    load(path)
+    if row is not None:
+        raise SpecError(f"--row counts the items of a file; name it: {path} FILE --row {row}")
+    raise SpecError(
+        "there is nothing to explain; name a file, an item of the model's data as predictions.csv "
+        "has it, or --text TEXT"
+    )
 
 
 def _check_endings(out: Path | None, png: Path | None) -> None:

@@ -415,6 +415,22 @@ def is_unfinished(folder: Path) -> bool:
     return any((folder / name).is_file() for name in marks) or lock.is_ours(folder / lock.NAME)
 
 
+def no_finished_run(folder: Path) -> str:
+    """Return why there are no results of a run in a folder, and what to name or to do instead."""
+    if is_unfinished(folder):
+        return (
+            f"the run in {folder} has not ended, and has no results yet; continue it with: "
+            f"gridcnn run --resume {folder}"
+        )
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        return f"{folder} {what}; name a run folder, such as runs/xo/1"
+    for pattern in (f"*/{METRICS}", f"*/*/{METRICS}"):
+        if runs := sorted(path.parent for path in folder.glob(pattern)):
+            return f"{folder} holds no run itself; name one of those in it, such as {runs[0]}"
+    return f"{folder} holds no run ({METRICS} is missing); name a run folder, such as runs/xo/1"
+
+
 def _no_run(folder: Path) -> str:
     """Return why there is no run to continue in a folder."""
     if (folder / SPEC).is_file():

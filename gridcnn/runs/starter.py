@@ -28,7 +28,7 @@ from gridcnn.datasets.tables.columns import Look, look_at
 from gridcnn.datasets.tables.items import ENDINGS, opened_rows
 from gridcnn.datasets.tables.lines import ending_of
 from gridcnn.datasets.tables.rows import Form
-from gridcnn.errors import DataError, how_many, listed, printable
+from gridcnn.errors import DataError, how_many, listed, printable, quoted
 from gridcnn.grid import GridShape
 from gridcnn.order.layouts import Layout
 from gridcnn.order.parts import Part
@@ -364,7 +364,17 @@ def _for_dataset(name: str, file: str, section: str, dataset: Dataset) -> Starte
         told = f"{items:,} {what}, {how_many(count, 'label')}"
         return Starter(_for_several(text), told, dataset.notes)
     told = f"{items:,} {what}, {how_many(count, 'class', 'classes')}"
-    return Starter(text, told, dataset.notes)
+    return Starter(text, told, (*dataset.notes, *_missing_classes(dataset)))
+
+
+def _missing_classes(dataset: Dataset) -> Sequence[str]:
+    """Return a note if there is nothing to choose between."""
+    if len(dataset.classes) != 1:
+        return ()
+    return (
+        f"every item has the class {quoted(str(dataset.classes[0]))}; before a run, add items of "
+        "at least one other class, such as in a folder of its own",
+    )
 
 
 def _for_table(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gridcnn.cli.compare import _wrap_name
 from tests.cli.invoke import TINY, cli
 
 
@@ -50,11 +51,28 @@ def test_a_comparison_can_be_json(work: Path) -> None:
     assert list(printed["settings"]) == ["stages", "training.optimizer"]
 
 
-def test_a_folder_without_a_run_is_one_line(work: Path) -> None:
-    """With exit code 2."""
-    done = cli("compare", "runs/tiny/1", "runs", folder=work)
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("runs", "runs holds no run itself; name one of those in it, such as runs/tiny/1"),
+        ("runs/tiny", "runs/tiny holds no run itself; name one of those in it, such as"),
+        ("tiny.yaml", "tiny.yaml is not a folder; name a run folder, such as runs/xo/1"),
+        ("nope", "nope does not exist; name a run folder, such as runs/xo/1"),
+    ],
+)
+def test_what_is_no_run_folder_is_one_line(given: str, said: str, work: Path) -> None:
+    """With exit code 2, also where a page about it is asked for."""
+    for done in (
+        cli("compare", "runs/tiny/1", given, folder=work),
+        cli("report", given, folder=work),
+    ):
+        assert done.exit_code == 2
+        assert done.stderr.startswith(f"error: {said}")
+        assert done.stderr.count("\n") == 1
 
-    assert (done.exit_code, done.stderr) == (
-        2,
-        "error: runs holds no run (metrics.json is missing); name a folder such as runs/xo/1\n",
-    )
+
+def test_names_are_broken_behind_a_dot_or_at_a_space() -> None:
+    """On a narrow terminal, and nowhere within a word."""
+    assert _wrap_name("stages[2].pooling.window", 16) == "stages[2].\npooling.window"
+    assert _wrap_name("area under the ROC curve", 16) == "area under the\nROC curve"
+    assert _wrap_name("stages[2].pooling.window", 26) == "stages[2].pooling.window"

@@ -126,12 +126,14 @@ def test_texts_are_given_as_such(work: Path) -> None:
     done = cli("explain", "texts.safetensors", "--text", "abcab", folder=work)
     both = cli("explain", "texts.safetensors", "rows.csv", "--text", "ab", folder=work)
     neither = cli("explain", "texts.safetensors", folder=work)
+    lost = cli("explain", "rows.safetensors", "--row", 2, folder=work)
 
     assert done.exit_code == 0, done.output
     assert (work / "explained-text.html").is_file()
-    assert both.exit_code == neither.exit_code == 2
+    assert both.exit_code == neither.exit_code == lost.exit_code == 2
     assert "give ITEM or --text, not both" in both.output
     assert "there is nothing to explain" in neither.output
+    assert "name it: rows.safetensors FILE --row 2" in lost.output
 
 
 def test_a_row_is_chosen_from_a_table(work: Path) -> None:

@@ -1,6 +1,7 @@
 """Starter specs: they fit the data that they were written for, run, and learn."""
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,18 @@ def test_the_starter_spec_without_data_is_one_of_pictures() -> None:
     assert spec.name == "pets"
     assert spec.adapter is not None
     assert spec.adapter.title == "image"
+
+
+def test_a_folder_of_one_class_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The spec is written all the same: other classes may come."""
+    monkeypatch.chdir(tmp_path)
+    write_files(XO(count=8), Path("pictures"))
+    shutil.rmtree("pictures/O")
+
+    made = starter_for("one", "one.yaml", "pictures")
+
+    assert made.found == "4 pictures, 1 class"
+    assert [note.partition(";")[0] for note in made.notes] == ["every item has the class 'X'"]
 
 
 def test_a_known_data_set_has_a_starter_spec_too() -> None:

@@ -16,7 +16,7 @@ from gridcnn.files import open_ordinary, read_json, read_whole
 from gridcnn.model import METRICS, load
 from gridcnn.network import Network
 from gridcnn.report.running.answers import Answers, read_answers
-from gridcnn.runs.folder import HISTORY, REPORTED, SKIPPED, SPEC, is_unfinished
+from gridcnn.runs.folder import HISTORY, REPORTED, SKIPPED, SPEC, no_finished_run
 from gridcnn.runs.results import read_metrics
 from gridcnn.settings.content import Content
 
@@ -215,14 +215,7 @@ def read_ended_metrics(folder: Path) -> dict[str, Any]:
         RunFolderError: there is none, or it is damaged.
     """
     if not (folder / METRICS).is_file():
-        if is_unfinished(folder):
-            raise RunFolderError(
-                f"the run in {folder} has not ended, and has no results to show yet; continue it "
-                f"with: gridcnn run --resume {folder}"
-            )
-        raise RunFolderError(
-            f"{folder} holds no run ({METRICS} is missing); name a folder such as runs/xo/1"
-        )
+        raise RunFolderError(no_finished_run(folder))
     try:
         content = read_json(folder / METRICS)
     except OSError as error:
