@@ -34,9 +34,17 @@ def fit_baseline(train: Labelled, test: Labelled, *, seed: int) -> dict[str, Any
     under the ROC curve. `train_items` says on how many items it was fitted. None if single items
     have too many cells, or if there is nothing to fit.
     """
+    from threadpoolctl import threadpool_limits
+
     chosen = _choose(train, seed)
     if chosen is None or not len(test):
         return None
+    # Its products are small: threads of linear algebra mostly wait for each other, and spin.
+    with threadpool_limits(1, user_api="blas"):
+        return _figures(train, test, chosen)
+
+
+def _figures(train: Labelled, test: Labelled, chosen: NDArray[np.int64]) -> dict[str, Any] | None:
     cells, mean, scale = _standardize(_flat(fetch_cells(train.grids[chosen])))
     targets = train.targets[chosen]
     if targets.ndim == 2:
