@@ -85,9 +85,9 @@ _TEST_ORDERS = 999
 _ENOUGH_TO_COUNT = 10
 """Orders as good as the given one, from which on their part is a p-value, if it is not near a
 threshold."""
-_NEAR, _WELL_COUNTED, _MOST_ORDERS = 4.0, 100, 20_000
-"""A p-value that is at most this many times above or below a threshold, and may decide, is counted
-by more orders, until so many were as good, or there are too many."""
+_NEAR, _MOST_ORDERS = 4.0, 10_000
+"""Standard errors from a threshold within which a p-value that may decide is counted by more
+orders, and how many of them there are at most."""
 _CURVE_ERROR = 0.35
 """The standard error of the logarithm of a p-value from a curve: about a factor of 1.4."""
 _CLEARLY = 10.0
@@ -505,22 +505,21 @@ def _test_layout(
             p_value = min((as_good + 1) / (count + 1), tail) * layouts
             return replace(first, p_value=p_value, orders=count, p_error=_CURVE_ERROR)
         # The curve fits badly if few positions have few orders; more orders must decide.
-    wanted = max(count, round(_ENOUGH_TO_COUNT * layouts / ERROR_RATE))
+    least = round(_ENOUGH_TO_COUNT * layouts / ERROR_RATE)
     bars = []
     if first.gradation >= DOUBTFUL_GRADATION:  # otherwise it is no order, whatever the p-value
         bars = [ERROR_RATE, _DOUBTFUL_P] if first.shift(2).score >= SCORE else [ERROR_RATE]
     while True:
         # The order given counts as one of the random ones (Phipson and Smyth, 2010).
         p_value = (as_good + 1) / (count + 1)
-        near = any(bar / _NEAR < p_value * layouts < bar * _NEAR for bar in bars)
-        counted = _WELL_COUNTED if near else _ENOUGH_TO_COUNT
-        if as_good >= counted or count >= (max(wanted, _MOST_ORDERS) if near else wanted):
-            break
-        orders, more, _ = _orders(channels, max(count, _TEST_ORDERS), random)
+        error = math.sqrt((1 - p_value) / (as_good + 1))
+        is_near = any(abs(math.log(p_value * layouts / bar)) < _NEAR * error for bar in bars)
+        most = max(least if as_good < _ENOUGH_TO_COUNT else 0, _MOST_ORDERS if is_near else 0)
+        if count >= most:
+            return replace(first, p_value=min(1.0, p_value * layouts), orders=count, p_error=error)
+        orders, more, _ = _orders(channels, min(count, most - count), random)
         as_good += int((others(orders) >= given - 1e-9).sum())
         count += more
-    error = math.sqrt((1 - p_value) / (as_good + 1))
-    return replace(first, p_value=min(1.0, p_value * layouts), orders=count, p_error=error)
 
 
 def _tail(given: float, others: Floats) -> float:
