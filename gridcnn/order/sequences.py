@@ -78,22 +78,21 @@ def judge_one_hot(
     counter.add(1)
     alphabet = judge_alphabet(indices, symbols, name=names[0], seed=judging.seed)
     counter.add(1)
-    enough = len(filled) >= _ENOUGH
+    shows_none = unordered and len(filled) >= _ENOUGH
 
-    def rule_with(use: Usefulness | None, *, positions_only: bool = False) -> Rule:
-        symbols = None if positions_only else alphabet.neighbours
-        return partial(_apply_rule, along, symbols, use, unordered=unordered and enough)
+    def rule_with(use: Usefulness | None, *, symbols: Neighbours | None = None) -> Rule:
+        return partial(_apply_rule, along, symbols, use, unordered=shows_none)
+
+    def is_enough(use: Usefulness) -> bool:
+        return is_clear_by(lambda way, level: rule_with(use.shift(way, level))(0, 0))
 
     use = None
+    # Even if the alphabet makes them grids, positions have a verdict of their own.
     settled = decide_by(rule_with(None)) == ("grid", True)
     if targets is not None and (judging.thorough or not settled):
-
-        def is_enough(use: Usefulness) -> bool:
-            return is_clear_by(lambda way, level: rule_with(use.shift(way, level))(0, 0))
-
         use = _usefulness(codes, targets, judging, None if settled else is_enough)
-    whole, steady = decide_by(rule_with(use))
-    decision, _ = decide_by(rule_with(use, positions_only=True))
+    whole, steady = decide_by(rule_with(use, symbols=alphabet.neighbours))
+    decision, _ = decide_by(rule_with(use))
     position = AxisVerdict(names[1], positions, decision, along)
     evidence = [
         f"structure: each of {positions} positions holds one of {symbols} symbols",
