@@ -12,18 +12,11 @@ import numpy as np
 
 from gridcnn.contracts.source import Dataset, Label
 from gridcnn.datasets import places
-from gridcnn.datasets.labels import (
-    IN_MEMORY,
-    PART_NAMES,
-    NotALabelError,
-    label_of,
-    no_part,
-    plain_value,
-    refuse_twins,
-)
+from gridcnn.datasets.labels import IN_MEMORY, PART_NAMES, no_part, refuse_twins
 from gridcnn.datasets.problems import Problems, bad_items_error
-from gridcnn.datasets.several import ALLOWED, mark_of, of_label_sets
+from gridcnn.datasets.several import of_label_sets
 from gridcnn.datasets.tables.items import opened_rows, text_of
+from gridcnn.datasets.tables.row_labels import labels_of_block
 from gridcnn.datasets.tables.rows import Form, Rows
 from gridcnn.datasets.tables.store import Allowance
 from gridcnn.errors import listed, quoted, shown, suggestion
@@ -48,8 +41,8 @@ _OWN = (
 class _Row:
     """One item; `place` is its line, or the number of its row.
 
-    `label` is its class, None if it is missing. If it may have several labels, these are a frozen
-    set, or a tuple of 1, 0, or None if not known, one for each column; a text says what is wrong.
+    `label` is its class. If it may have several labels, these are a frozen set, or marks for each
+    column: 1, 0, or NaN if not known. It cannot be used if it is not `labelled`, which is told of.
     """
 
     place: int
@@ -57,6 +50,7 @@ class _Row:
     label: Any
     split: str
     group: str
+    labelled: bool
 
 
 def read(
@@ -159,56 +153,17 @@ def _rows(
     for block in rows.blocks([*(where[kind] for kind in kinds), *where_labels]):
         allowance.add(len(block.places), rows.least_count)
         cells = dict(zip(kinds, block.columns, strict=False))
-        columns = [list(column) for column in block.columns[len(kinds) :]]
         empty = [""] * len(block.places)
         paths, splits, groups = (
             [_path(value) if kind == "path" else text_of(value) for value in cells.get(kind, empty)]
             for kind in ("path", "split", "group")
         )
-        labels: list[Any]
-        if isinstance(label, LabelCells):
-            cells_with_all = zip(block.places, columns[0], strict=True)
-            labels = [_set_of(rows, label, place, value) for place, value in cells_with_all]
-        elif not isinstance(label, str):
-            names = [rows.names[index] for index in where_labels]
-            labels = [_marks(names, marks) for marks in zip(*columns, strict=True)]
-        else:
-            labels = [
-                text_of(value) or None if rows.written else _label(rows, place, value)
-                for place, value in zip(block.places, columns[0], strict=True)
-            ]
-        found += map(_Row, block.places, paths, labels, splits, groups)
+        names = [rows.names[index] for index in where_labels]
+        good = np.ones(len(block.places), np.bool_)
+        of_rows = block.columns[len(kinds) :]
+        labels = list(labels_of_block(rows, label, names, block.places, of_rows, good))
+        found += map(_Row, block.places, paths, labels, splits, groups, good.tolist())
     return found
-
-
-def _label(rows: Rows, place: int, value: Any) -> Label | None:
-    """Return a label of a file that knows types; None if it is missing."""
-    try:
-        return label_of(value)
-    except NotALabelError as error:
-        rows.refuse(place, f"the label {error}")
-        rows.problems.stop()
-        raise
-
-
-def _set_of(rows: Rows, label: LabelCells, place: int, value: Any) -> frozenset[Label]:
-    """Return all labels in a cell."""
-    parts: list[Any] = list(value) if isinstance(value, list | np.ndarray) else [value]
-    if isinstance(value, str):
-        parts = value.split(label.separator)
-    found = (text_of(part) if rows.written else _label(rows, place, part) for part in parts)
-    plain = (each.strip() if isinstance(each, str) else each for each in found)
-    return frozenset(each for each in plain if each is not None and each != "")
-
-
-def _marks(names: Sequence[str], cells: Sequence[Any]) -> tuple[float | None, ...] | str:
-    """Return whether an item has each label, None if not known; or what is wrong with a cell."""
-    marks = [mark_of(cell) for cell in cells]
-    for name, mark, cell in zip(names, marks, cells, strict=True):
-        if mark is None:
-            told = f"the label in {quoted(name)} is {shown(plain_value(cell))}"
-            return f"{told}; the cells of a label among several are {ALLOWED}"
-    return tuple(None if mark != mark else mark for mark in marks)
 
 
 def _path(value: Any) -> str:
@@ -230,18 +185,18 @@ def _to_dataset(
     """
     start = places.absolute(base)
     divided, word = any(row.split for row in found), "line" if rows.by_line else "row"
-    looker = _Looker(start, group, divided, word, several=not isinstance(label, str))
+    looker = _Looker(start, group, divided, word)
     kept: list[tuple[str, _Row]] = []
     for row in found:
         path = places.join(start, row.path)
         told = looker.problems(row, path)
         for message in told:
             rows.tell(row.place, message)
-        if not told:
+        if row.labelled and not told:
             kept.append((path, row))
     if not found:
         rows.problems.add("lists no items")
-    labels: Any = [row.label for _, row in kept if row.label is not None]
+    labels: Any = [row.label for _, row in kept]
     label_names: tuple[Label, ...] | None = None
     if isinstance(label, LabelCells):
         several = of_label_sets(labels, f"the column {quoted(label.column)}", rows.problems)
@@ -278,17 +233,12 @@ class _Looker:
     group: str | None
     divided: bool
     word: str
-    several: bool = False
     first: dict[str, _Row] = field(default_factory=dict)
     real: places.RealPaths = field(default_factory=places.RealPaths)
 
     def problems(self, row: _Row, path: str) -> list[str]:
         """Return everything that is wrong with a row."""
         told = []
-        if isinstance(row.label, str) and self.several:
-            told.append(row.label)
-        elif row.label is None:
-            told.append("the label is empty; give every item a label")
         if not row.path:
             told.append("the path is empty")
         elif not places.is_file(path):

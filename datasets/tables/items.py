@@ -26,7 +26,7 @@ from gridcnn.datasets.several import of_label_sets
 from gridcnn.datasets.tables import frames, lines
 from gridcnn.datasets.tables.cells import Numbers, has_doubtful_points, is_whole
 from gridcnn.datasets.tables.lines import ending_of
-from gridcnn.datasets.tables.row_labels import read_label, read_labels, read_marks
+from gridcnn.datasets.tables.row_labels import labels_of_block
 from gridcnn.datasets.tables.rows import TEXT_ENDINGS, Block, Cells, Form, Rows, text_rows
 from gridcnn.datasets.tables.store import Allowance, NumberStore, ThingStore
 from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
@@ -527,32 +527,21 @@ def _read_about(
 ) -> None:
     """Read labels, part and group of each row; mark rows that cannot be used."""
     cells = iter(block.columns[len(where.inputs) :])
-    labels = [_as_list(next(cells)) for _ in where.labels]
-    every = range(len(block.places))
     found: dict[str, list[Any]] = {}
-    if isinstance(columns.label, str):
-        name = f"the label in {quoted(columns.label)}"
-        found["labels"] = [
-            read_label(rows, name, block.places[row], value, good, row)
-            for row, value in enumerate(labels[0])
-        ]
-    elif isinstance(columns.label, LabelCells):
-        found["labels"] = [
-            read_labels(rows, columns.label, block.places[row], value, good, row)
-            for row, value in enumerate(labels[0])
-        ]
-    elif labels:
-        marks = [
-            read_marks(rows, rows.names[index], block.places, values, good)
-            for index, values in zip(where.labels, labels, strict=True)
-        ]
-        read.marks.append(np.column_stack(marks)[good])
+    if columns.label is not None and where.labels:
+        names = [rows.names[index] for index in where.labels]
+        of_rows = [next(cells) for _ in where.labels]
+        labels = labels_of_block(rows, columns.label, names, block.places, of_rows, good)
+        if isinstance(labels, list):
+            found["labels"] = labels
+        else:
+            read.marks.append(labels[good])
     if where.split is not None:
         found["splits"] = [text_of(value) for value in _as_list(next(cells))]
     if where.group is not None:
         groups = [text_of(value) for value in _as_list(next(cells))]
-        for row in every:
-            if not groups[row]:
+        for row, group in enumerate(groups):
+            if not group:
                 good[row] = False
                 name = quoted(str(columns.group))
                 message = f"the group in {name} is empty; give every row a group"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,56 @@ from gridcnn.datasets.several import ALLOWED, mark_of, marks_of
 from gridcnn.datasets.tables.cells import is_whole
 from gridcnn.datasets.tables.rows import Cells, Rows
 from gridcnn.errors import quoted, shown
-from gridcnn.settings.label_columns import LabelCells
+from gridcnn.settings.label_columns import LabelCells, Labels
 
 _FEW = 10
 """More cells than this that say nothing about a label show that the column is none."""
 
 
-def read_label(
+def labels_of_block(
+    rows: Rows,
+    label: Labels,
+    names: Sequence[str],
+    numbers: Sequence[int],
+    columns: Sequence[Cells],
+    good: NDArray[np.bool_],
+) -> list[Any] | NDArray[np.float32]:
+    """Return the labels of some rows: classes, or sets of labels, or marks `(rows, labels)`.
+
+    Rows whose labels cannot be used are told of, and are not `good` any more.
+
+    Args:
+        rows: the table.
+        label: what the labels are.
+        names: what the columns of the labels are called.
+        numbers: the places of these rows in the table.
+        columns: what stands in these columns.
+        good: for each row, whether it can be used.
+    """
+    if not isinstance(label, str | LabelCells):
+        marks = [
+            read_marks(rows, name, numbers, cells, good)
+            for name, cells in zip(names, columns, strict=True)
+        ]
+        return np.column_stack(marks)
+    first = columns[0]
+    cells = first.tolist() if isinstance(first, np.ndarray) else first
+    read: Callable[[int, int, Any], Any]
+    if isinstance(label, LabelCells):
+
+        def read(place: int, row: int, value: Any) -> Any:
+            return _read_labels(rows, label, place, value, good, row)
+
+    else:
+        name = f"the label in {quoted(label)}"
+
+        def read(place: int, row: int, value: Any) -> Any:
+            return _read_label(rows, name, place, value, good, row)
+
+    return [read(numbers[row], row, value) for row, value in enumerate(cells)]
+
+
+def _read_label(
     rows: Rows, name: str, place: int, value: Any, good: NDArray[np.bool_], row: int
 ) -> Label:
     """Return the class of a row; a row without one is told of, and is not `good` any more."""
@@ -84,7 +127,7 @@ def read_marks(
     return np.array([math.nan if mark is None else mark for mark in each], np.float32)
 
 
-def read_labels(
+def _read_labels(
     rows: Rows, settings: LabelCells, place: int, value: Any, good: NDArray[np.bool_], row: int
 ) -> frozenset[Label]:
     """Return all labels of a row: what the separator is between, or a list of them."""
@@ -100,5 +143,5 @@ def read_labels(
             continue
         name = f"a label in {quoted(settings.column)}"
         plain = part.strip() if isinstance(part, str) else part
-        labels.add(read_label(rows, name, place, plain, good, row))
+        labels.add(_read_label(rows, name, place, plain, good, row))
     return frozenset(labels)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridcnn.cli import options, screen
-from gridcnn.errors import SpecError
+from gridcnn.errors import SpecError, how_many
 
 if TYPE_CHECKING:
     from gridcnn.cross_validation import CrossValidation
@@ -195,7 +195,8 @@ def _say_result(result: Run) -> None:
             "test item with the class of the one that differs least, cell by cell)"
         )
     else:
-        screen.say(f"trained {metrics['epochs']} epochs in {spent}; no items are kept for a test")
+        epochs = how_many(metrics["epochs"], "epoch")
+        screen.say(f"trained {epochs} in {spent}; no items are kept for a test")
     screen.say(f"results: {result.folder}")
     _say_report(result.folder)
 

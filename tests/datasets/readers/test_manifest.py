@@ -102,7 +102,7 @@ def test_every_bad_line_is_told(root: Path) -> None:
     assert [line.split(" ", 1)[0] for line in lines] == [
         ":3:", ":4:", ":6:", ":7:", ":8:", ":9:", ":10:", ":11:", ":12:"
     ]  # fmt: skip
-    assert "the label is empty" in lines[0]
+    assert "the label in 'label' is empty" in lines[0]
     assert "the path is empty" in lines[1]
     assert "there is no file 'no.png'; a relative path starts at" in lines[2]
     assert "is the same file as in line 2, where its label is 'X' and not 'O'" in lines[3]

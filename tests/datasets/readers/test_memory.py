@@ -130,7 +130,7 @@ def test_a_table_without_its_columns_is_refused() -> None:
 
 
 def test_a_table_with_missing_labels_is_refused() -> None:
-    with pytest.raises(DataError, match="row 1: the label is empty"):
+    with pytest.raises(DataError, match="row 1: the label in 'label' is empty"):
         from_memory(pd.DataFrame({"path": ["a.png", "b.png"], "label": ["x", None]}))
 
 
