@@ -940,3 +940,30 @@ def test_one_coloured_array_is_one_picture() -> None:
     assert all(adapter.is_lone(np.zeros(shape)) for shape in ((5, 6), (5, 6, 3), (5, 6, 4)))
     assert not adapter.is_lone(np.zeros((5, 6, 7)))
     assert not adapter.is_lone(np.zeros((2, 5, 6, 3)))
+
+
+@pytest.mark.parametrize("together", [1, 10**4, 10**9])
+@pytest.mark.parametrize("polarity", ["keep", "invert"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_become_the_same_grids_alone_and_together(
+    monkeypatch: pytest.MonkeyPatch, together: int, polarity: str, channels: int
+) -> None:
+    """Whether their pixels are bytes or not, and whatever lies between them."""
+    monkeypatch.setattr("gridcnn.adapters.image._TOGETHER", together)
+    random = np.random.default_rng(0)
+    things: list[Any] = [
+        random.integers(0, 256, shape).astype(kind)
+        for kind in (np.uint8, np.uint16)
+        for shape in ((9, 9), (9, 9, 3), (20, 12), (8, 8), (8, 8, 4))
+    ]
+    things = [*things, Path("none.png"), *reversed(things)]
+    adapter = ImageAdapter.model_validate(
+        {"size": (8, 8), "channels": channels, "polarity": polarity}
+    )
+
+    adapted = adapter.adapt_all(things)
+
+    assert adapted.kept.tolist() == [*range(10), *range(11, 21)]
+    assert [problem.source for problem in adapted.problems] == ["none.png"]
+    alone = np.stack([adapter.adapt(things[index]) for index in adapted.kept])
+    np.testing.assert_array_equal(adapted.grids.values, alone, strict=True)
