@@ -26,6 +26,7 @@ class Device:
         run: the command that a program's path follows.
         bare: whether there is no system: programs talk by semihosting.
         flash: kilobytes for code and constants, where there is no system.
+        program: what the program is called.
     """
 
     triple: str
@@ -34,6 +35,7 @@ class Device:
     run: Sequence[str] = ()
     bare: bool = False
     flash: int = 4096
+    program: str = "program"
 
     @property
     def programs(self) -> list[str]:
@@ -63,6 +65,15 @@ DEVICES = {
             *("-mfloat-abi=hard", "--specs=rdimon.specs", "-Wl,--no-warn-execstack"),
         ),
         ("qemu-arm",),
+    ),
+    "RISC-V": Device(
+        *("riscv64-linux-gnu", None, ("riscv64-linux-gnu-gcc", "-static")),
+        ("qemu-riscv64",),
+    ),
+    "Windows": Device(
+        *("x86_64-pc-windows-msvc", None, ("x86_64-w64-mingw32-gcc", "-static")),
+        ("wine",),
+        program="program.exe",
     ),
     "Cortex-M4": Device(
         "thumbv7em-none-eabihf",
@@ -154,6 +165,8 @@ _MAIN = """
 #define PAINTED 65536
 #if defined(__x86_64__)
 #define STACK(to) __asm__ volatile("mov %%rsp, %0" : "=r"(to))
+#elif defined(__riscv)
+#define STACK(to) __asm__ volatile("mv %0, sp" : "=r"(to))
 #else
 #define STACK(to) __asm__ volatile("mov %0, sp" : "=r"(to))
 #endif
@@ -256,17 +269,17 @@ def run_on(device: Device, compiled: Compiled, grids: Array, folder: Path) -> Ru
     more = ["-T", "script.ld", "-lgcc", "-Wl,--no-warn-execstack"] if device.bare else []
     flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function"]
     subprocess.run(
-        [*device.compile, *flags, "main.c", f"{name}.o", *more, "-o", "program"],
+        [*device.compile, *flags, "main.c", f"{name}.o", *more, "-o", device.program],
         cwd=folder,
         check=True,
     )
     # What a program says by semihosting, QEMU writes to the standard error.
     done = subprocess.run(
-        [*device.run, "./program"],
+        [*device.run, f"./{device.program}"],
         cwd=folder,
         check=True,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.STDOUT if device.bare else subprocess.DEVNULL,
         timeout=120,
     )
     *lines, last = [

@@ -24,8 +24,16 @@ from tests.export.devices import DEVICES, Run, fits, run_on
 from tests.export.test_compiled import CLOSE, networks, small
 from tests.networks import Case, uncached
 
+_SLOW = {"Windows"}
+"""Wine takes seconds to start."""
 each_device = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=needs(*DEVICES[name].programs)) for name in DEVICES]
+    "name",
+    [
+        pytest.param(
+            name, marks=[needs(*DEVICES[name].programs), *[pytest.mark.long] * (name in _SLOW)]
+        )
+        for name in DEVICES
+    ],
 )
 
 
