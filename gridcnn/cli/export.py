@@ -82,6 +82,13 @@ def export(
             "pictures, which fit: ink and polarity: ink do; for programs without If and Loop.",
         ),
     ] = None,
+    labels: Annotated[
+        bool,
+        typer.Option(
+            "--labels",
+            help="For onnx: the class of the answer comes out as well, as a text.",
+        ),
+    ] = False,
     target: options.Target = None,
     cpu: options.Cpu = None,
     name: Annotated[
@@ -135,6 +142,7 @@ def export(
             "opset": opset,
             "pixels": pixels,
             "without": without,
+            "labels": labels or None,
             "target": target,
             "cpu": cpu,
             "name": name,

@@ -279,7 +279,13 @@ def _as_type(array: NDArray[Any], dtype: str) -> NDArray[Any]:
     with np.errstate(over="ignore", invalid="ignore"):
         converted = array.astype(dtype)
     if dtype != "float32" and not np.array_equal(converted, array):
-        raise DataError(f"its numbers are not {dtype}")
+        place = np.argwhere(converted != array)[0].tolist()
+        number = array[tuple(place)].item()
+        limits = np.iinfo(dtype) if np.dtype(dtype).kind == "u" else None
+        allowed = "true and false" if limits is None else f"whole numbers of 0 to {limits.max:,}"
+        raise DataError(
+            f"its numbers are not {dtype}: {number:g} at {place}; {dtype} takes {allowed}"
+        )
     return converted
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -74,8 +75,10 @@ def test_pixels_are_sent_with_their_type(
     without = client.post(path, json={"item": pixels.tolist()})
     assert without.status_code == 422
     assert '"dtype": "uint8"' in without.json()["errors"][0]
-    wrong = client.post(path, json={"item": [[300]], "dtype": "uint8"})
-    assert wrong.json()["errors"] == ["item 0: its numbers are not uint8"]
+    wrong = client.post(path, json={"item": [[7, 300], [0, 900]], "dtype": "uint8"})
+    assert wrong.json()["errors"] == [
+        "item 0: its numbers are not uint8: 300 at [0, 1]; uint8 takes whole numbers of 0 to 255"
+    ]
 
 
 def test_texts_are_answered(client: httpx.Client, loaded: dict[str, gridcnn.Model]) -> None:
@@ -139,6 +142,27 @@ def test_sounds_and_molecules_are_answered(
     smiles = ["CCO", "C"]
     answer = client.post("/models/molecules/predict", json={"items": smiles})
     check(answer, loaded["molecules"], smiles)
+
+
+def test_clips_that_are_too_long_are_refused(client: httpx.Client) -> None:
+    """Those that are, and those that only say so; nothing is decoded."""
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(61 * 100), 100, format="WAV")
+    clip = file.getvalue()
+    header = bytearray(clip[:44])
+    for place, size in ((4, 2**32 - 100), (40, 2**32 - 200)):  # of the file, and of the samples
+        header[place : place + 4] = struct.pack("<I", size)
+    flac = io.BytesIO()
+    soundfile.write(flac, np.zeros(10_000_000, np.int16), 44_100, format="FLAC")
+
+    for content in (clip, bytes(header) + clip[44:], flac.getvalue()):
+        answer = client.post("/models/sounds/predict", content=content)
+
+        assert answer.status_code == 422, answer.text
+        (error,) = answer.json()["errors"]
+        assert "\n" not in error
+        assert "the setting 'max_duration' of audio allows 60 s" in error
+    assert client.get("/health").status_code == 200
 
 
 def test_a_bad_item_is_named_as_in_the_shell(

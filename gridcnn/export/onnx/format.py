@@ -11,6 +11,7 @@ from annotated_types import Ge, Le
 from pydantic import Strict
 
 from gridcnn.contracts.adapter import Things
+from gridcnn.errors import SpecError
 from gridcnn.export.format import Exported, Format
 from gridcnn.export.onnx.adapters import Feed, add_adapter
 from gridcnn.export.onnx.graph import HIGHEST, LOWEST, USUAL, Graph
@@ -40,8 +41,16 @@ class Onnx(Format):
     """What is left out of the adapter. `frames`: of pictures with a search for ink, that page edges
     and ruled lines are taken off their sides; for programs without the operators If and Loop."""
 
+    labels: Annotated[bool, Strict()] = False
+    """Whether the class of the answer comes out as well, as a text; for programs with texts."""
+
     def export(self, model: Model, path: Path) -> Exported:  # noqa: ARG002 - one file
         """Return the file; raise `UserError` that names what cannot be expressed."""
+        if self.labels and model.several:
+            raise SpecError(
+                "--labels is for models that give each item one class; of several labels, `answer` "
+                "has 1 or 0 for each, and their names are in the metadata"
+            )
         graph = Graph(self.opset)
         if self.input == "grid":
             grids = graph.input("grids", np.float32, ("items", *model.shape.sizes))
@@ -55,7 +64,15 @@ class Onnx(Format):
         classes = len(model.classes)
         graph.output(votes, "votes", np.float32, ("items", classes))
         sizes: tuple[int | str, ...] = ("items", classes) if model.several else ("items",)
-        graph.output(_answers(graph, model, votes), "answer", np.int64, sizes)
+        answers = _answers(graph, model, votes)
+        graph.output(answers, "answer", np.int64, sizes)
+        if self.labels:
+            # Numbers that are classes stay numbers.
+            numbers = all(isinstance(each, int) for each in model.classes)
+            kind = np.dtype(np.int64 if numbers else object)
+            names = model.classes if numbers else list(map(str, model.classes))
+            label = graph.node("Gather", graph.constant(names, kind, "names"), answers, axis=0)
+            graph.output(label, "label", kind, sizes)
         content = graph.content(model.spec.name, _metadata(self, model, feed))
         facts: dict[str, Any] = {
             "opset": self.opset,
