@@ -272,7 +272,34 @@ def test_what_cannot_be_taken_is_listed_by_operator(tmp_path: Path) -> None:
     ]
 
 
-def test_pooling_with_a_border_in_front_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
+        {"kernel_shape": [3, 3], "strides": [1, 1], "auto_pad": "SAME_UPPER"},
+        {"kernel_shape": [3, 4], "strides": [2, 3], "pads": [1, 1, 1, 2]},
+        {"kernel_shape": [4, 3], "strides": [2, 2], "pads": [1, 0, 2, 1]},
+    ],
+)
+def test_pooling_with_a_border_in_front_takes_cells_that_are_not_negative(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """A border of 0 is as good as none, since the largest cell counts."""
+    random = np.random.default_rng(0)
+    nodes = [
+        node("Relu", ["x"], "relu"),
+        node("MaxPool", ["relu"], "pool", **settings),
+        node("GlobalAveragePool", ["pool"], "mean"),
+        node("Flatten", ["mean"], "flat"),
+        node("MatMul", ["flat", "w"], "logits"),
+        node("Softmax", ["logits"], "votes"),
+    ]
+    constants = {"w": random.normal(0, 1, (2, 3)).astype(np.float32)}
+
+    assert_same_votes(write_graph(tmp_path / "a.onnx", nodes, constants, ["N", 2, 9, 8]), 2, 9, 8)
+
+
+def test_pooling_of_any_cells_with_a_border_in_front_is_refused(tmp_path: Path) -> None:
     nodes = [
         node("MaxPool", ["x"], "pool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
         node("Flatten", ["pool"], "flat"),

@@ -39,7 +39,7 @@ def read_pooling(reader: Reader, node: Node) -> Value:
     elif automatic not in ("NOTSET", "VALID"):
         raise Unsupported(f"auto_pad {automatic}")
     if borders[0][0] or borders[1][0]:
-        raise Unsupported("with a border before the first row or column")
+        value, sizes = _with_border(reader, value, borders, is_mean=is_mean)
     beyond = any(high for _, high in borders)
     if is_mean and beyond and node.settings.get("count_include_pad", 0):
         raise Unsupported("that counts cells of the border")
@@ -52,6 +52,43 @@ def read_pooling(reader: Reader, node: Node) -> Value:
             settings["edges"] = edges
             return reader.add("pooling", settings, [value], out)
     raise Unsupported("with more or fewer windows than fit")
+
+
+def _with_border(
+    reader: Reader, value: Value, borders: tuple[tuple[int, int], tuple[int, int]], *, is_mean: bool
+) -> tuple[Value, Sizes]:
+    """Return a grid with cells of 0 around it, and its sizes.
+
+    The border that a file has is lower than all cells. If no cell is negative, 0 is as good: no
+    window lies in the border alone.
+    """
+    if is_mean or not _is_positive(reader, value.step):
+        raise Unsupported(
+            "with a border before the first row or column, of cells that may be negative"
+        )
+    channels, rows, columns = reader.sizes_of(value)
+    above, left = borders[0][0], borders[1][0]
+    sizes = (channels, rows + 2 * above, columns + 2 * left)
+    settings = {
+        "filters": channels,
+        "kernel_size": 1,
+        "groups": "channels",
+        "bias": False,
+        "padding": [above, left],
+    }
+    parameters = {"weights": np.ones((channels, 1, 1, 1), np.float32)}
+    return reader.add("convolution", settings, [value], sizes, parameters), sizes
+
+
+def _is_positive(reader: Reader, number: int) -> bool:
+    """Return whether no cell of a value can be negative."""
+    if not number:
+        return False
+    step = reader.steps[number - 1]
+    if step.kind in ("pooling", "join", "sum"):
+        return all(_is_positive(reader, source) for source in step.sources)
+    is_sigmoid = step.settings.get("function") == "sigmoid"
+    return (step.kind == "rectification" and not step.settings) or is_sigmoid
 
 
 def _count_windows(
