@@ -83,17 +83,44 @@ def votes_in(page: Page) -> Any:
     )
 
 
-def faults_of(page: Page) -> list[str]:
-    """Return what axe-core finds in a page that is serious or critical."""
+def faults_of(page: Page, *, contrast: bool = True) -> list[str]:
+    """Return what axe-core finds in a page that is serious or critical.
+
+    `contrast` says whether it looks at the contrast of texts, which takes most of the time.
+    """
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{each['id']}: {node['html'][:200]}"
-        for each in found
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-    ]
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    # All that is right would be thousands of lines, so only what is wrong is returned.
+    found: list[str] = page.evaluate(
+        """async (contrast) => {
+            const { violations } = await axe.run(document, {
+                resultTypes: ["violations"], rules: { "color-contrast": { enabled: contrast } },
+            });
+            const bad = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
+            return bad.flatMap(({ id, nodes }) => (
+                nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`)));
+        }""",
+        contrast,
+    )
+    return found
+
+
+def faults_at_widths(page: Page) -> list[str]:
+    """Return what is wrong with a page in windows of all `WIDTHS`, which it is resized to.
+
+    These are pictures that are not drawn, parts beyond the window, and what axe-core finds. Colours
+    are the same at each width, so their contrast is looked at once.
+    """
+    found = []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        found += [f"{width}: wider than the window"] if overflows(page) else []
+        found += [f"{width}: not drawn: {name}" for name in broken_pictures(page)]
+        faults = faults_of(page, contrast=width == WIDTHS[-1])
+        found += [f"{width}: {fault}" for fault in faults]
+    return found
 
 
 def faults_at_widths(page: Page) -> list[str]:
