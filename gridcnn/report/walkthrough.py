@@ -143,7 +143,7 @@ def walkthrough_page(walk: Walk) -> str:
                 "rows": walk.customers[columns].head(_SHOWN).astype(str).to_numpy().tolist(),
             },
         },
-        scripts=("walkthrough.js",),
+        scripts=("arithmetic.js", "views.js", "walkthrough.js"),
         accuracy=f"{metrics['test']['accuracy']:.1%}",
         literal=f"{metrics['literal_comparison']['accuracy']:.1%}",
         exemplars=metrics["literal_comparison"]["exemplars"],

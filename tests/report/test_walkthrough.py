@@ -139,9 +139,10 @@ def test_the_page_computes_what_the_engine_computes(pages: Pages, path: Path) ->
     for picture in (draw_x(), random.choice([-1, 1], (9, 9)).astype(np.float32)):
         found = opened.evaluate(
             """([cells, features]) => features.map((feature) => {
-                const { matches, rectified, pooled } = gridcnn.walk;
-                const map = matches(cells, 9, feature, 3);
-                return [[...map], [...rectified(map)], [...pooled(rectified(map), 7, 2).cells]];
+                const { matches, rectified, pooled } = gridcnn.walk.bricks(
+                    Float32Array.from(cells), Float32Array.from(feature),
+                );
+                return [[...matches], [...rectified], [...pooled]];
             })""",
             [picture.ravel().tolist(), np.reshape(list(FEATURES.values()), (3, 9)).tolist()],
         )

@@ -1,5 +1,5 @@
 /* The parts of the walk-through: a picture of 9 by 9 cells and what three features make of it, and
-   the live run. The arithmetic is that of the bricks, small enough to read. */
+   the live run. */
 "use strict";
 
 (() => {
@@ -9,47 +9,30 @@
   const LIMIT = 1.5; // matches of 1 are strong colours, and not so dark that numbers drown in them
   const changed = new EventTarget(); // tells all parts that the picture or the feature is another
 
-  /* The three bricks, for one map. Cells lie row by row. */
-  function matches(cells, side, feature, kernel) {
-    const size = side - kernel + 1;
-    const map = new Float32Array(size * size);
-    for (let row = 0; row < size; row += 1) {
-      for (let column = 0; column < size; column += 1) {
-        let sum = 0;
-        for (let i = 0; i < kernel * kernel; i += 1) {
-          const place = (row + Math.floor(i / kernel)) * side + column + i % kernel;
-          sum += feature[i] * cells[place];
-        }
-        map[row * size + column] = sum / (kernel * kernel);
-      }
-    }
-    return map;
-  }
+  const MAP = SIDE - KERNEL + 1; // cells along a map of matches, ...
+  const POOLED = Math.ceil(MAP / 2); // ... and along a pooled one
+  const BRICKS = [
+    { kind: "convolution", sources: [0], kernel: [KERNEL, KERNEL], stride: [1, 1], dilation: [1, 1],
+      border: [0, 0], groups: 1, divisor: KERNEL ** 2, weights: 0, bias: -1 },
+    { kind: "rectification", sources: [1], leak: 0 },
+    { kind: "pooling", sources: [2], window: [2, 2], stride: [2, 2], mode: "max" },
+  ];
 
-  const rectified = (map) => map.map((value) => Math.max(0, value));
-
-  function pooled(map, side, window) {
-    const size = Math.ceil(side / window);
-    const cells = new Float32Array(size * size).fill(-Infinity);
-    const winners = new Set();
-    const best = new Int32Array(size * size).fill(-1);
-    for (let i = 0; i < side * side; i += 1) {
-      const to = Math.floor(Math.floor(i / side) / window) * size + Math.floor(i % side / window);
-      if (map[i] > cells[to]) {
-        cells[to] = map[i];
-        best[to] = i;
-      }
-    }
-    for (const place of best) winners.add(place);
-    return { cells, size, winners };
+  /* What the three bricks make of a picture with one feature: maps, as the arithmetic of all pages
+     computes them; and which cells won their windows. */
+  function bricks(cells, weights) {
+    const { bestOf, forward, grid, windowOf } = gridcnn.arithmetic;
+    const ops = BRICKS.map((brick, i) => ({ ...brick, shape: [1, ...Array(2).fill([MAP, MAP, POOLED][i])] }));
+    const [, matches, rectified, pooled] = forward({ ops }, weights, grid(1, SIDE, SIDE, cells));
+    const winners = new Set(Array.from(pooled.cells, (_, i) => {
+      const window = windowOf(ops[2], rectified, Math.floor(i / POOLED), i % POOLED);
+      const best = bestOf(rectified, 0, window);
+      return best.row * MAP + best.column;
+    }));
+    return { matches: matches.cells, rectified: rectified.cells, pooled: pooled.cells, winners };
   }
 
   const two = (value) => (Math.abs(value) < 0.005 ? "0" : value.toFixed(2));
-
-  /* How light a colour is, 0 to 1 (WCAG 2.1); at 0.179 black and white are read equally well. */
-  const luminance = (red, green, blue) => [red, green, blue]
-    .map((each) => (each / 255 <= 0.03928 ? each / 3294.6 : ((each / 255 + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, each, index) => sum + [0.2126, 0.7152, 0.0722][index] * each, 0);
 
   /* A grid with its numbers written into the cells: a table that everybody can read. */
   function numbers(values, columns, label, { marked = new Set(), chosen = null, digits = two } = {}) {
@@ -60,9 +43,7 @@
       for (let column = 0; column < columns; column += 1) {
         const place = row * columns + column;
         const cell = make("td", marked.has(place) ? { class: "marked" } : {}, digits(values[place]));
-        const [red, green, blue] = gridcnn.colour(values[place] / LIMIT);
-        cell.style.background = `rgb(${red} ${green} ${blue})`;
-        cell.style.color = luminance(red, green, blue) > 0.179 ? "#000" : "#fff";
+        gridcnn.dye(cell, values[place], LIMIT);
         if (chosen) cell.addEventListener("click", () => chosen(row, column));
         line.append(cell);
       }
@@ -209,7 +190,7 @@
     features = data.features.map((each) => ({ name: each.name, cells: each.cells.values }));
   }
   const tell = () => changed.dispatchEvent(new Event("change"));
-  const mapOf = (index) => matches(picture, SIDE, features[index].cells, KERNEL);
+  const made = (index) => bricks(picture, features[index].cells);
 
   function chooser() {
     const buttons = features.map((each, index) => make("button", {
@@ -302,7 +283,7 @@
     }, "the X again");
     function update() {
       view.update(picture, LIMIT);
-      map.replaceChildren(numbers(mapOf(feature), 7, `the map of ${features[feature].name}`),
+      map.replaceChildren(numbers(made(feature).matches, MAP, `the map of ${features[feature].name}`),
         make("figcaption", {}, `how well ${features[feature].name} matches everywhere`));
     }
     element.append(chooser(), make("div", { class: "side" }, make("div", {}, view, make("div", {}, back)), map));
@@ -310,30 +291,29 @@
     update();
   });
 
-  function threeMaps(element, data, made) {
+  function threeMaps(element, data, view) {
     share(data);
     const holder = make("div", { class: "side" });
     const update = () => holder.replaceChildren(...features.map((each, index) => make("figure", {},
-      made(index), make("figcaption", {}, each.name))));
+      view(index), make("figcaption", {}, each.name))));
     element.append(holder);
     changed.addEventListener("change", update);
     update();
   }
 
   gridcnn.part("rectified", (element, data) => threeMaps(element, data,
-    (index) => numbers(rectified(mapOf(index)), 7, `rectified: ${features[index].name}`)));
+    (index) => numbers(made(index).rectified, MAP, `rectified: ${features[index].name}`)));
 
   gridcnn.part("pooled", (element, data) => {
     share(data);
     const holder = make("div", { class: "side" });
     function update() {
-      const map = rectified(mapOf(feature));
-      const { cells, size, winners } = pooled(map, 7, 2);
+      const { rectified, pooled, winners } = made(feature);
       holder.replaceChildren(
-        make("figure", {}, numbers(map, 7, "rectified", { marked: winners }),
+        make("figure", {}, numbers(rectified, MAP, "rectified", { marked: winners }),
           make("figcaption", {}, "rectified; the winner of each window is framed")),
         make("span", { class: "sign" }, "\u2192"),
-        make("figure", {}, numbers(cells, size, "pooled"), make("figcaption", {}, "pooled: 4 by 4 cells")));
+        make("figure", {}, numbers(pooled, POOLED, "pooled"), make("figcaption", {}, "pooled: 4 by 4 cells")));
     }
     element.append(chooser(), holder);
     changed.addEventListener("change", update);
@@ -348,11 +328,11 @@
     const told = make("p", { "aria-live": "polite" });
     const holder = make("div", { class: "side" });
     function update() {
-      const maps = features.map((_, index) => pooled(rectified(mapOf(index)), 7, 2));
-      holder.replaceChildren(...maps.map(({ cells, size }, index) => make("figure", {},
-        numbers(cells, size, `pooled: ${features[index].name}`),
+      const maps = features.map((_, index) => made(index).pooled);
+      holder.replaceChildren(...maps.map((map, index) => make("figure", {},
+        numbers(map, POOLED, `pooled: ${features[index].name}`),
         make("figcaption", {}, features[index].name))));
-      const best = maps.map(({ cells }) => Math.max(...cells));
+      const best = maps.map((map) => Math.max(...map));
       const sums = Object.entries(weights).map(([name, own]) => [
         name, own.reduce((sum, weight, index) => sum + weight * best[index], 0),
       ]);
@@ -381,14 +361,6 @@
   });
 
   /* Step 9. */
-  const SVG = "http://www.w3.org/2000/svg";
-  function shape(tag, attributes, ...children) {
-    const element = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    element.append(...children);
-    return element;
-  }
-
   /* A line of y against x, with a point that can be moved along it. */
   function chart(xs, ys, xName, yName, label, low = 0) {
     const [wide, high, left, foot] = [520, 220, 52, 40];
@@ -400,20 +372,20 @@
     for (let i = 0; i <= 4; i += 1) {
       const [over, up] = [first + i * (last - first) / 4, low + i * (top - low) / 4];
       parts.push(
-        shape("line", { x1: left, x2: wide - 14, y1: y(up), y2: y(up), class: "stroke-faint", "stroke-width": 0.5 }),
-        shape("text", { x: left - 6, y: y(up) + 4, "text-anchor": "end" }, up.toFixed(2)),
-        shape("text", { x: x(over), y: high - foot + 16, "text-anchor": "middle" },
+        gridcnn.svg("line", { x1: left, x2: wide - 14, y1: y(up), y2: y(up), class: "stroke-faint", "stroke-width": 0.5 }),
+        gridcnn.svg("text", { x: left - 6, y: y(up) + 4, "text-anchor": "end" }, up.toFixed(2)),
+        gridcnn.svg("text", { x: x(over), y: high - foot + 16, "text-anchor": "middle" },
           Number.isInteger(over) ? String(over) : over.toFixed(1)));
     }
     parts.push(
-      shape("text", { x: (left + wide) / 2, y: high - 6, "text-anchor": "middle" }, xName),
-      shape("text", { x: 12, y: high / 2 - 14, transform: `rotate(-90 12 ${high / 2 - 14})`, "text-anchor": "middle" }, yName),
-      shape("polyline", {
+      gridcnn.svg("text", { x: (left + wide) / 2, y: high - 6, "text-anchor": "middle" }, xName),
+      gridcnn.svg("text", { x: 12, y: high / 2 - 14, transform: `rotate(-90 12 ${high / 2 - 14})`, "text-anchor": "middle" }, yName),
+      gridcnn.svg("polyline", {
         points: xs.map((value, i) => `${x(value).toFixed(1)},${y(ys[i]).toFixed(1)}`).join(" "),
         fill: "none", class: "stroke-given", "stroke-width": 2,
       }));
-    const point = shape("circle", { r: 6, class: "fill-given" });
-    const drawing = shape("svg", {
+    const point = gridcnn.svg("circle", { r: 6, class: "fill-given" });
+    const drawing = gridcnn.svg("svg", {
       viewBox: `0 0 ${wide} ${high}`, width: wide, height: high, role: "img", "aria-label": label,
     }, ...parts, point);
     drawing.mark = (index) => {
@@ -547,5 +519,5 @@
     update();
   });
 
-  Object.assign(gridcnn, { walk: { matches, rectified, pooled } });
+  Object.assign(gridcnn, { walk: { bricks } });
 })();
