@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 from typing import Any
 
 import numpy as np
@@ -147,16 +148,15 @@ def test_pictures_are_turned_as_the_camera_was_held(program: Any, orientation: i
         np.testing.assert_allclose(cells, model.adapter.adapt(content).ravel(), atol=1e-6)
 
 
-@pytest.mark.parametrize("fit", ["pad", "crop", "stretch", "ink"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_large_files_have_the_same_cells(program: Any, fit: str, channels: int) -> None:
+def test_large_files_have_the_same_cells(program: Any) -> None:
     """Of a picture that is decoded at an eighth, and averaged in blocks after that."""
-    content = encoded(picture(701, 1003, "RGB"), quality=85)
-    model = model_with("image", {"size": [4, 5], "fit": fit, "channels": channels})
-    program.load(model)
+    content = encoded(picture(501, 703, "RGB"), quality=85)
+    for fit, channels in itertools.product(["pad", "crop", "stretch", "ink"], [1, 3]):
+        model = model_with("image", {"size": [3, 4], "fit": fit, "channels": channels})
+        program.load(model)
 
-    cells = program.grid({"jpeg": base64.b64encode(content).decode()})
-    np.testing.assert_allclose(cells, model.adapter.adapt(content).ravel(), atol=2e-5)
+        cells = program.grid({"jpeg": base64.b64encode(content).decode()})
+        np.testing.assert_allclose(cells, model.adapter.adapt(content).ravel(), atol=2e-5)
 
 
 def test_files_that_end_too_early_are_refused(program: Any) -> None:
