@@ -6,8 +6,10 @@ import contextlib
 import importlib.util
 import logging
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from gridcnn.cores import usable_cores, usable_memory
-from gridcnn.errors import SpecError, UserError, quoted, shown
+from gridcnn.errors import SpecError, UserError, quoted, shown, sized
 
 VARIABLE = "GRIDCNN_CLUSTER"
 LOCAL = "local"
@@ -142,21 +144,38 @@ def _start(ray: Any, cluster: Cluster) -> None:
         wanted = cluster.threads * (cluster.workers or 1)
         memory = usable_memory()
         store = _STORE if memory is None else max(_LEAST_STORE, min(_STORE, memory // 4))
-        ray.init(
-            address="local",
-            # Workers that are asked for are had, also if there are fewer cores.
-            num_cpus=max(cores, wanted),
-            num_gpus=0,
-            include_dashboard=False,
-            object_store_memory=store,
-            **options,
-        )
+        try:
+            ray.init(
+                address="local",
+                # Workers that are asked for are had, also if there are fewer cores.
+                num_cpus=max(cores, wanted),
+                num_gpus=0,
+                include_dashboard=False,
+                object_store_memory=store,
+                **options,
+            )
+        except Exception as error:  # Ray raises nothing more precise
+            raise _no_start(error) from None
         return
     _refuse_unreachable(cluster.address)
     try:
         ray.init(address=cluster.address, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _no_cluster(cluster.address, str(error).strip().partition("\n")[0]) from None
+
+
+def _no_start(error: Exception) -> UserError:
+    """Return the error for Ray that does not start on this machine, with what is likely."""
+    folder = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    try:
+        free = sized(shutil.disk_usage(folder).free)
+    except OSError as reason:
+        free = str(reason.strerror or reason)
+    text = str(error).strip().partition("\n")[0]
+    return UserError(
+        f"Ray does not start on this machine: {text}. Its files are in {quoted(folder)} (free: "
+        f"{free}); name a folder with more room in RAY_TMPDIR, or train without --cluster"
+    )
 
 
 def _refuse_unreachable(address: str) -> None:
