@@ -41,6 +41,7 @@ ON_CARDS = "gridcnn/engines/torch/losses.py"  # the same loss, where the logits 
 HEAD, TARGETS = "gridcnn/contracts/stage.py", "gridcnn/contracts/targets.py"
 NO_VOTES = {
     "gridcnn/contracts/targets.py",  # the class that an item is most of
+    "gridcnn/cluster/holding.py",  # the worker that draws the highest number for a block
     "gridcnn/grid.py",  # the row of the 1 in a one-hot column
     "gridcnn/order/alphabet.py",  # windows over symbols
     "gridcnn/order/blocks.py",  # the column of the 1 in a block

@@ -122,16 +122,16 @@ class Crew:
         for owner, places, request in pieces:
             waiting.append((self._ask_survey(owner, request), places, request))
             if len(waiting) >= _AHEAD * len(self.workers):
-                yield self._surveyed(*waiting.popleft())
+                yield self._await_survey(*waiting.popleft())
         while waiting:
-            yield self._surveyed(*waiting.popleft())
+            yield self._await_survey(*waiting.popleft())
 
     def _ask_survey(self, owner: int, request: Request) -> Any:
         by_number = {worker.number: worker for worker in self.workers}
         worker = by_number.get(owner) or next(iter(by_number.values()))
         return worker, worker.survey.remote(request)
 
-    def _surveyed(
+    def _await_survey(
         self, asked: tuple[Any, Any], places: NDArray[np.int64], request: Request
     ) -> tuple[NDArray[np.int64], Survey]:
         while True:

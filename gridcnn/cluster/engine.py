@@ -121,7 +121,7 @@ class ClusterEngine(AnsweringEngine):
             stage_factors=_apart(options.get("stage_factors"), _stage_sizes(chain), len(cells)),
         )
         parts = shared.divide(len(cells), max(len(self.crew.workers), 1))
-        tasks = [_ordered(task.part(part)) for part in parts]
+        tasks = [_with_request(task.part(part)) for part in parts]
         sums = self.crew.compute(vector, tasks, one_hot=one_hot)
         self.sent += sum(each.nbytes for each in sums)
         if output is not None:
@@ -133,7 +133,7 @@ class ClusterEngine(AnsweringEngine):
         self.crew.dismiss()
 
 
-def _ordered(task: ShardTask) -> ShardTask:
+def _with_request(task: ShardTask) -> ShardTask:
     """Return a task with the request for its items, if their grids are held by workers."""
     if isinstance(task.cells, HeldCells):
         return task.with_cells(task.cells.request())

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import gridcnn
-from gridcnn.cluster import crew as crews
 from gridcnn.cluster.crew import Crew
 from gridcnn.cluster.engine import ClusterEngine
 from gridcnn.cluster.joining import Cluster, join
@@ -100,10 +100,21 @@ def test_two_runs_on_one_cluster_end_as_one_alone(nodes: Any, tmp_path: Path) ->
 def test_a_run_goes_on_with_the_workers_that_the_others_leave(
     nodes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crews, "START_SECONDS", 15.0)
+    """Its time for waiting is over here once the one worker that there is room for has started."""
     with join(Cluster(nodes.address)) as cores:
         first = Crew(cores - 1, 1)
+        admitted: list[Any] = []
+        admit = Crew._admit
+
+        def count(self: Crew, *, timeout: float = 0) -> list[Any]:
+            admitted.extend(found := admit(self, timeout=timeout))
+            return found
+
+        monkeypatch.setattr(Crew, "_admit", count)
+        clock = SimpleNamespace(monotonic=lambda: 1000.0 * len(admitted))
+        monkeypatch.setattr("gridcnn.cluster.crew.time", clock)
         second = Crew(2, 1)
+        monkeypatch.undo()
         assert len(first.workers) == cores - 1
         assert len(second.workers) == 1
         first.dismiss()
