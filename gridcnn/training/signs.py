@@ -204,15 +204,16 @@ class Looker:
             told: the kinds of signs that were seen after earlier epochs.
         """
         last = history[-1]
+        rate = [] if moves is None else self._rate(history, moves)
         if collapsed:
-            return [Sign(last.epoch, "collapsed", self._collapse(last))]
+            why = [sign for sign in rate if sign.kind == "learning rate too high"]
+            return [Sign(last.epoch, "collapsed", self._collapse(last)), *why]
         found = self._exploding(last, parameters)
         is_begun = last.epoch * self._batches >= _ENOUGH_STEPS
         if last.epoch <= EARLY and largest is not None and last.loss > _STILL_WRONG:
             found += self._vanishing(last, parameters, largest)
             if is_begun:
                 found += self._silent(last, largest > 0)
-        rate = [] if moves is None else self._rate(history, moves)
         # That the rate is too low says why nothing is learned.
         is_explained = bool(rate) or "learning rate too low" in told
         if is_begun and last.epoch >= _SLOWEST and not is_explained:

@@ -223,6 +223,22 @@ def test_it_is_asked_once() -> None:
     ]
 
 
+def test_a_collapse_at_a_rate_that_is_too_high_says_so() -> None:
+    made = engine()
+    look = Looker(made, data().grids, data().targets, made.network.spec.training)
+    start = made.network.starting_parameters()
+    history = [Figures(1, 1.2, 0.4, None, 0.001)]
+
+    said = {
+        name: look.signs(history, start, collapsed=True, largest=None, moves=moves)
+        for name, moves in (("far", FAR), ("still", STILL), ("good", GOOD))
+    }
+
+    assert [sign.kind for sign in said["far"]] == ["collapsed", "learning rate too high"]
+    assert [sign.kind for sign in said["still"]] == ["collapsed"]
+    assert [sign.kind for sign in said["good"]] == ["collapsed"]
+
+
 def test_that_nothing_is_learned_is_not_said_after_the_reason() -> None:
     made = engine()
     look = Looker(made, data().grids, data().targets, made.network.spec.training)
