@@ -309,7 +309,7 @@ _ALL = (
         "none of these are kept for validation.",
         options=("--set", "data.source.spoken-digits.split=speaker", "--folds", "groups"),
         baselines=(LOGISTIC, CEPSTRAL),
-        goals=(Goal(OVER_FOLDS, 0.85),),
+        goals=(Goal(OVER_FOLDS, 0.91),),
         notes=(
             "The clips of one speaker are similar, so the interval over clips is too narrow; the "
             "spread over the speakers says more.",
@@ -324,7 +324,7 @@ _ALL = (
         "once.",
         split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
         baselines=(LOGISTIC_ONE_HOT, CHARACTERS),
-        goals=(Goal(ACCURACY, 0.985), Goal(f"{F1}spam", 0.94)),
+        goals=(Goal(ACCURACY, 0.985), Goal(f"{F1}spam", 0.96)),
         notes=(
             "An eighth of the messages are spam, about 130 in the test, so divisions differ by a "
             "few tenths of a point. Five others (seeds 11 to 15) had accuracies of 98.5 to 98.8 %, "
@@ -337,7 +337,7 @@ _ALL = (
         data="7,600 news items of four kinds, title and text: the test part of AG News.",
         split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
         baselines=(LOGISTIC_ONE_HOT, CHARACTERS),
-        goals=(Goal(ACCURACY, 0.86), Goal(f"{LEAD}{CHARACTERS.title}", 0.0)),
+        goals=(Goal(ACCURACY, 0.883), Goal(f"{LEAD}{CHARACTERS.title}", 0.0)),
         published=(
             Published(
                 "90.5 %",
@@ -375,13 +375,25 @@ _ALL = (
             "data.validation=0.1111",
             "--set",
             "data.bad_items=skip",
+            "--set",
+            "adapter.molecule.variants=5",
+            "--set",
+            "head.voting.hidden=[128]",
+            "--set",
+            "training.epochs=5",
         ),
         baselines=(LOGISTIC_ONE_HOT, SMILES),
+        goals=(Goal(AREA, 0.76),),
         published=(_GRAPHS,),
         notes=(
             "The validation part has other kinds of molecules than the test part, so its choice "
             "may not suit the test. 11 molecules that RDKit refuses have no scaffold, and are left "
             "out.",
+            "Five other SMILES of each training molecule and a hidden layer were chosen on those "
+            "training molecules that have rare scaffolds, of which each quarter was left out in "
+            "turn: the mean area rose from 0.869 to 0.884, and that of n-grams was 0.869. Votes "
+            "for several SMILES of a molecule together were no better. The area of 204 molecules "
+            "has a standard error of 0.03. The ready spec as it is had 0.738 on these test items.",
         ),
     ),
     Case(
@@ -405,6 +417,10 @@ _ALL = (
         notes=(
             "The goal is for the mean of the twelve areas. Signals are rare, so that the part of "
             "right answers says little.",
+            "On the validation items of two other divisions, five other SMILES of each training "
+            "molecule added 0.006 to the mean area, and more and wider filters added another 0.003 "
+            "to that. These test items were used before: a first spec without either had 0.815, "
+            "and one with other SMILES 0.848.",
         ),
     ),
 )
