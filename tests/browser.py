@@ -123,20 +123,6 @@ def faults_at_widths(page: Page) -> list[str]:
     return found
 
 
-def faults_at_widths(page: Page) -> list[str]:
-    """Return what is wrong with a page in windows of all `WIDTHS`, which it is resized to.
-
-    These are pictures that are not drawn, parts beyond the window, and what axe-core finds.
-    """
-    found = []
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        found += [f"{width}: wider than the window"] if overflows(page) else []
-        found += [f"{width}: not drawn: {name}" for name in broken_pictures(page)]
-        found += [f"{width}: {fault}" for fault in faults_of(page)]
-    return found
-
-
 def overflows(page: Page) -> bool:
     """Return whether a page is wider than its window, so that it has to be scrolled sideways."""
     return bool(
