@@ -84,7 +84,7 @@ class _Marking:
         if not any(place[: len(path)] == path for place in FIXED):
             path = ()
         if "$ref" in schema:
-            result["$ref"] = self._searched(schema["$ref"])
+            result["$ref"] = self._refer_to_searched(schema["$ref"])
         for key in ("anyOf", "oneOf", "allOf"):
             if key in schema:
                 result[key] = [self._inside(each, path) for each in schema[key]]
@@ -107,7 +107,7 @@ class _Marking:
             ]
         return result
 
-    def _searched(self, reference: str) -> str:
+    def _refer_to_searched(self, reference: str) -> str:
         """Return the reference to a definition in which marks may stand."""
         name = reference.removeprefix(_DEFS)
         if name + _SEARCHED not in self._defs:
