@@ -67,7 +67,7 @@ class _Compact:
         numbers: dict[int, int] = {}
         field = 0
         while (head := self._byte()) != 0:
-            field = field + (head >> 4) if head >> 4 else self._number()
+            field = field + (head >> 4) if head >> 4 else self._signed_number()
             value = self._value(head & 15, depth)
             if value is not None:
                 numbers[field] = value
@@ -76,16 +76,16 @@ class _Compact:
     def _value(self, kind: int, depth: int, *, inside: bool = False) -> int | None:
         """Return a whole number; pass over any other value."""
         if kind in (_I16, _I32, _I64):
-            return self._number()
+            return self._signed_number()
         if kind == _BYTE or (inside and kind in (_TRUE, _FALSE)):
             self._pass(1)
         elif kind == _DOUBLE:
             self._pass(8)
         elif kind == _BINARY:
-            self._pass(self._unsigned())
+            self._pass(self._whole_number())
         elif kind in (_LIST, _SET):
             head = self._byte()
-            count = head >> 4 if head >> 4 != 15 else self._unsigned()
+            count = head >> 4 if head >> 4 != 15 else self._whole_number()
             for _ in range(count):
                 self._value(head & 15, depth + 1, inside=True)
         elif kind == _STRUCT:
@@ -103,7 +103,7 @@ class _Compact:
         self._pass(1)
         return self._content[self.place - 1]
 
-    def _unsigned(self) -> int:
+    def _whole_number(self) -> int:
         value = 0
         for shift in range(0, 7 * _LONGEST, 7):
             byte = self._byte()
@@ -112,6 +112,6 @@ class _Compact:
                 return value
         raise ValueError("a number does not end")
 
-    def _number(self) -> int:
-        value = self._unsigned()
+    def _signed_number(self) -> int:
+        value = self._whole_number()
         return value >> 1 ^ -(value & 1)
