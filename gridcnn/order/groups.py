@@ -26,9 +26,10 @@ _COUNTS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 22, 27, 33, 40, 50, 70, 100)
 """Numbers of groups that are tried. Large ones are further apart: one group more changes less."""
 _ORDERS, _MORE_ORDERS = 499, 4_500
 """Random orders of a test, for p-values from 0.002 on; and how many more are drawn if the p-value
-is so near to a threshold that another seed might be on its other side."""
-_NEAR = (0.002, 0.15)
-"""P-values at which more orders are drawn: 499 orders know 0.01 to 45 %, and 0.05 to 20 %."""
+is so near to a threshold that another seed might be on its other side. Even 0.002, where none of
+499 orders does as well, is near 0.01: one more would double it."""
+_NEAR = 4.0
+"""Standard errors from a threshold within which a p-value is near to it."""
 _AT_ONCE = 100
 """Random orders that are tried at once, which bounds the memory."""
 _FEWEST = 6
@@ -64,8 +65,8 @@ class Groups:
         """Return it as another seed might have found it: `way` standard errors better for order."""
         if self.p_value is None or not self.orders:
             return self
-        error = math.sqrt((1 - self.p_value) / (self.p_value * self.orders))  # a part of p_value
-        return replace(self, p_value=min(1.0, self.p_value * math.exp(-way * error)))
+        factor = math.exp(-way * _error(self.p_value, self.orders))
+        return replace(self, p_value=min(1.0, self.p_value * factor))
 
     @property
     def show_order(self) -> bool:
@@ -152,13 +153,24 @@ def order_within(
     given = float(_in_line(associations, threes))
     as_good, orders = 0, 0
     for more in (_ORDERS, _MORE_ORDERS):
-        if orders and not _NEAR[0] < (as_good + 1) / (orders + 1) < _NEAR[1]:
+        if orders and not _is_near((as_good + 1) / (orders + 1), orders):
             break
         for start in range(0, more, _AT_ONCE):
             shuffled = _shuffle_within(groups, min(_AT_ONCE, more - start), random)
             as_good += int((_in_line(associations, shuffled[:, threes]) >= given - 1e-12).sum())
         orders += more
     return Groups(count, len(threes), given, (as_good + 1) / (orders + 1), orders)
+
+
+def _error(p_value: float, orders: int) -> float:
+    """Return the standard error of the logarithm of a p-value by so many random orders."""
+    return math.sqrt((1 - p_value) / (p_value * orders))
+
+
+def _is_near(p_value: float, orders: int) -> bool:
+    """Return whether another seed might find the p-value on the other side of a threshold."""
+    far = _NEAR * _error(p_value, orders)
+    return any(abs(math.log(p_value / bar)) < far for bar in (_LUCK, _NO_LUCK))
 
 
 def _shuffle_within(groups: Indices, count: int, random: np.random.Generator) -> Indices:

@@ -90,6 +90,15 @@ def test_a_p_value_near_a_threshold_is_counted_by_more_orders() -> None:
     assert near.p_value == pytest.approx(0.02, abs=0.01)
 
 
+def test_an_order_that_no_shuffle_reaches_is_certain() -> None:
+    """Two standard errors must not make luck of it: 499 orders would not be enough for that."""
+    within = _test(given=0.9, part=0.0)
+
+    assert within.p_value == pytest.approx(1 / 5_000)
+    assert within.show_order
+    assert within.shift(-2).show_order
+
+
 def _test(*, given: float, part: float) -> Groups:
     """Return the test of an order of which `part` of all random orders would do as well."""
     random = np.random.default_rng(0)
@@ -97,7 +106,7 @@ def _test(*, given: float, part: float) -> Groups:
     def in_line(_: object, threes: NDArray[np.int64]) -> NDArray[np.float64]:
         if threes.ndim == 2:
             return np.array(given)
-        return np.where(random.random(len(threes)) < part, 1.0, 0.0)
+        return np.where(random.random(len(threes)) < part, 1.0, 0.0)  # as good or not
 
     associations, usable = associated(groups(100, 10, 3))
     with pytest.MonkeyPatch.context() as patch:
