@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import sklearn.datasets
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -57,7 +59,7 @@ def pillows(content: bytes, scale: int, *, grey: bool) -> NDArray[np.uint8]:
     else:
         with Image.open(io.BytesIO(content)) as image:
             image.draft("L" if grey else image.mode, (image.width // scale, image.height // scale))
-            decoded = image.convert("RGB")
+            decoded = image.convert("RGB") if image.mode == "CMYK" else image.copy()
     return np.asarray(decoded).reshape(decoded.height, decoded.width, -1)
 
 
@@ -157,6 +159,19 @@ def test_large_files_have_the_same_cells(program: Any) -> None:
 
         cells = program.grid({"jpeg": base64.b64encode(content).decode()})
         np.testing.assert_allclose(cells, model.adapter.adapt(content).ravel(), atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["china.jpg", "flower.jpg"])
+def test_photographs_have_the_same_cells(program: Any, name: str) -> None:
+    """Those of scikit-learn, which a camera and a program for pictures have written."""
+    file = Path(sklearn.datasets.__file__).parent / "images" / name
+    content = file.read_bytes()
+    assert_same(program, content, scales=(2, 8))
+    model = model_with("image", {"size": [32, 32], "channels": 3, "fit": "crop"})
+    program.load(model)
+
+    cells = program.grid({"jpeg": base64.b64encode(content).decode()})
+    np.testing.assert_allclose(cells, model.adapter.adapt(content).ravel(), atol=1e-6)
 
 
 def test_files_that_end_too_early_are_refused(program: Any) -> None:
