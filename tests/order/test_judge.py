@@ -90,8 +90,8 @@ def test_usefulness_alone_can_show_an_order() -> None:
     letters = random.choice(list("ACGT"), (700, 30)).astype(object)
     classes = random.integers(0, 2, 700)
     for row in np.flatnonzero(classes):
-        start = random.integers(0, 24)
-        letters[row, start : start + 6] = list("ACGTTA")
+        start = random.integers(0, 22)
+        letters[row, start : start + 8] = list("ACGTTAGC")
     verdict = judged(letters, classes.astype(np.int64))
     assert verdict.decision == "grid"
     assert verdict.structure is not None
