@@ -35,7 +35,7 @@ def drawing(random: np.random.Generator, rows: int, columns: int, channels: int)
 
 
 @functools.cache
-def drawings(count: int = 4) -> list[Any]:
+def drawings(count: int = 2) -> list[Any]:
     """Return drawings of many sizes, of which a few seem to have a frame."""
     random = np.random.default_rng(1)
     sizes = [(20, 31), (3, 9), (24, 24), (64, 64), (130, 120), (300, 210)]
