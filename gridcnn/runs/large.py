@@ -4,8 +4,8 @@
     by a rule   the parts, and the order of each epoch: `gridcnn.datasets.division.shuffled`
     elsewhere   the grids: workers read and hold them, or they are read batch by batch
 
-So nothing is said that needs all items: no equal items are looked for, and no literal comparison is
-made. An item that cannot be read ends the run when its turn comes.
+So nothing is said that needs all items: no equal items are looked for. An item that cannot be read
+ends the run when its turn comes.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class LargeTargets:
 
     def __getitem__(self, places: Any) -> Targets:
         """Return the class index of the items at places, int64 `(places,)`."""
+        if isinstance(places, int | np.integer):
+            return self[np.array([places])][0]  # type: ignore[no-any-return]
         return self._number(self._items[places])
 
     def _number(self, items: Any) -> Targets:
@@ -167,6 +169,13 @@ class LargeData:
     def grids(self, part: str) -> Any:
         """Return the grids of a part, wherever they are."""
         return HeldCells(self.data, self.items[part])
+
+    def literal_grids(self, part: str) -> Any:
+        """Return the grids of a part for the literal comparison, which are read here."""
+        plain = self.fitted.adapter.literal()
+        if plain == self.fitted.adapter:
+            return self.grids(part)
+        return HeldCells(HeldData(None, self.data.things, self.data.names, plain), self.items[part])
 
     def targets(self, part: str) -> Any:
         """Return the class indices of a part; an array, but for training."""

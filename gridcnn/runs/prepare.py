@@ -63,6 +63,9 @@ from gridcnn.training.selection import settle_selection
 from gridcnn.training.starting import Start, start_from
 from gridcnn.training.weighing import item_weights
 
+_FIRST = 2**14
+"""Items of a large set among which exemplars are looked for; they are in a random order."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -279,13 +282,22 @@ def _prepare_large(located: Located, dataset: Dataset, workers: Workers | None) 
         train=parts[TRAIN],
         validation=parts[VALIDATION],
         test=parts[TEST],
-        literal=None,
+        literal=_large_literal(large, located.spec.training.seed) if len(parts[TEST]) else None,
         skipped=tuple(dataset.bad),
         notes=(*dataset.notes, LARGE_NOTE.format(items=LARGE)),
         digest=large.digest,
         grids="read when they are needed" if workers is None else "on the workers, each its own",
         things={name: large.select(dataset.things, name) for name in parts},
     )
+
+
+def _large_literal(large: LargeData, seed: int) -> tuple[Labelled, Labelled]:
+    """Return exemplars among the first training items, and the test items, which are not read."""
+    train, test = (
+        Labelled(large.literal_grids(name), large.targets(name)) for name in (TRAIN, TEST)
+    )
+    first = train.at(np.arange(min(len(train), _FIRST)))
+    return _fetch(first.at(exemplars(first.targets, seed=seed))), test
 
 
 @dataclass(frozen=True)

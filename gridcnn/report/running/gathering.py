@@ -35,6 +35,8 @@ LAYOUT = 1
 """Of `report.json`; a later one may be read differently."""
 _OF_CLASS, _FEWER, _FEW_CLASSES = 6, 3, 12
 """Example items of a class, and how many if there are more than so many classes."""
+_AMONG = 2**20
+"""Training items among which examples are looked for: of a large set there is no list of all."""
 _CLASSES = 40
 """Classes with examples, at most."""
 _BYTES = 1_500_000
@@ -182,7 +184,7 @@ class _Looks:
 
 def _examples(prepared: Prepared) -> dict[str, list[Look]]:
     """Return looks of some training items of each class, or with each label."""
-    targets = prepared.train.data.targets
+    targets = prepared.train.data.targets[:_AMONG]
     looks = _Looks(prepared, TRAIN, _FOR_EXAMPLES)
     found: dict[str, list[Look]] = {}
     of_class: list[tuple[str, Sequence[int]]] = []
