@@ -12,7 +12,7 @@ import pytest
 from gridcnn.cluster.joining import need_ray
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nodes() -> Iterator[Any]:
     """A cluster with a node of one core, and one of three."""
     pytest.importorskip("ray", reason="Ray is not installed")
