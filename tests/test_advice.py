@@ -474,7 +474,7 @@ ADVICE: list[tuple[Step, str, str, Step, str]] = [
     (
         nothing,
         "predict runs t.csv",
-        "name a model file",
+        "name one of the runs in it, as runs/arr",
         nothing,
         "predict runs/tab t.csv",
     ),

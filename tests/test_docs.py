@@ -275,6 +275,7 @@ def test_every_error_stands_in_the_page_of_python() -> None:
 # Code -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:the validation loss was:gridcnn.TrainingWarning")
 @by_page
 def test_code_on_the_page_runs(
     page: Path, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -109,16 +109,18 @@ def _size(vector: Array) -> float:
     return float(np.linalg.norm(vector))
 
 
-def too_high(moves: Moves, losses: list[float], likely: float) -> str:
+def too_high(moves: Moves, losses: list[float], likely: float, *, is_begun: bool = True) -> str:
     """Return what shows that the rate is much too high; empty if nothing does.
 
     Args:
         moves: those of the last epoch.
         losses: the mean losses of all epochs.
         likely: that of votes by the classes' frequencies.
+        is_begun: whether there were enough steps for a jump of the loss to mean something. The
+            first few of a good rate may throw votes far off, and the next ones bring them back.
     """
     last, start = losses[-1], losses[0] if len(losses) > 1 else moves.start
-    if last > _JUMP * max(start, likely):
+    if is_begun and last > _JUMP * max(start, likely):
         return f"the loss rose from {start:.3g} to {last:.3g}, the mean of epoch {len(losses)}"
     if moves.early > _FAR and last > likely:
         return (

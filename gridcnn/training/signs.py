@@ -279,7 +279,8 @@ class Looker:
 
     def _rate(self, history: Sequence[Figures], moves: Moves) -> list[Sign]:
         losses = [each.loss for each in history]
-        seen = too_high(moves, losses, self._likely)
+        is_begun = len(history) * self._batches >= _ENOUGH_STEPS
+        seen = too_high(moves, losses, self._likely, is_begun=is_begun)
         if seen:
             return [self._off(history[-1], "learning rate too high", seen, slower, moves)]
         # It is asked once, as soon as it can be answered: later, a plateau may look the same.

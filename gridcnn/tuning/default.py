@@ -138,7 +138,8 @@ class _Maker:
         self.own[name] = list(factors).index(1.0)
 
     def add_head(self, head: Voting) -> None:
-        settings = {"hidden": list(head.hidden), "dropout": head.dropout}
+        own = head.model_dump(mode="json", exclude_unset=True)
+        settings = {**own, "hidden": list(head.hidden), "dropout": head.dropout}
         self.data["head"] = {"voting": settings}
         hidden = [(("head", "voting", "hidden", i), size) for i, size in enumerate(head.hidden)]
         self.add_factor("hidden voters", hidden, _WIDTHS)

@@ -64,13 +64,13 @@ def pictures(tmp_path: Path) -> Path:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Return a list of all pictures that are adapted from now on."""
     things: list[Any] = []
-    adapt = ImageAdapter.adapt
+    adapt = ImageAdapter._bytes_or_cells
 
-    def noted(self: ImageAdapter, thing: Any) -> NDArray[np.float32]:
+    def noted(self: ImageAdapter, thing: Any) -> Any:
         things.append(thing)
         return adapt(self, thing)
 
-    monkeypatch.setattr(ImageAdapter, "adapt", noted)
+    monkeypatch.setattr(ImageAdapter, "_bytes_or_cells", noted)
     # Those that are tried first are not what the tests count.
     monkeypatch.setattr(Adapting, "_cost", lambda *_: module._Cost(1.0, 4.0))
     return things
@@ -152,14 +152,14 @@ def test_long_items_are_never_read_one_by_one(
 ) -> None:
     """Those of the sample, whose grids are there, do not make the others look quick."""
     monkeypatch.setenv("GRIDCNN_CACHE", "off")  # with it, broken items are read again, one by one
-    adapt, threads = ImageAdapter.adapt, set()
+    adapt, threads = ImageAdapter._bytes_or_cells, set()
 
-    def slow(self: ImageAdapter, thing: Any) -> NDArray[np.float32]:
+    def slow(self: ImageAdapter, thing: Any) -> Any:
         threads.add(threading.current_thread())
         time.sleep(2 * module._LONG)
         return adapt(self, thing)
 
-    monkeypatch.setattr(ImageAdapter, "adapt", slow)
+    monkeypatch.setattr(ImageAdapter, "_bytes_or_cells", slow)
     monkeypatch.setattr(module, "is_heavy", lambda _: True)
     things = [str(place) for place in sorted(pictures.glob("*/*.png"))]
     adapter = ImageAdapter(size=(6, 5))
@@ -284,15 +284,15 @@ def test_a_bad_thing_that_was_mended_is_read(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What failed for want of memory, for example, is asked again, and then kept."""
-    adapt = ImageAdapter.adapt
+    adapt = ImageAdapter._bytes_or_cells
 
-    def failing(self: ImageAdapter, thing: Any) -> NDArray[np.float32]:
+    def failing(self: ImageAdapter, thing: Any) -> Any:
         if str(thing).endswith("08.png"):
             raise DataError("there is not enough memory to decode it")
         return adapt(self, thing)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ImageAdapter, "adapt", failing)
+        patch.setattr(ImageAdapter, "_bytes_or_cells", failing)
         assert len(prepared(str(pictures)).skipped) == len(BROKEN) + 1
 
     mended = prepared(str(pictures))

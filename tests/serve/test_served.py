@@ -57,14 +57,14 @@ def test_a_fault_is_that_of_one_request(
     monkeypatch: pytest.MonkeyPatch, picture: Callable[..., bytes], capsys: Any
 ) -> None:
     """The others of its batch have their answers; the log has the traceback."""
-    adapt = ImageAdapter.adapt
+    read = ImageAdapter._bytes_or_cells
 
     def broken(self: ImageAdapter, thing: Any) -> Any:
         if thing == picture(2):
             raise ZeroDivisionError("a fault")
-        return adapt(self, thing)
+        return read(self, thing)
 
-    monkeypatch.setattr(ImageAdapter, "adapt", broken)
+    monkeypatch.setattr(ImageAdapter, "_bytes_or_cells", broken)
     found = replies(served(picture_model()), [picture(n) for n in range(4)], "image/png")
 
     assert [reply.status for reply in found] == [200, 200, 500, 200]

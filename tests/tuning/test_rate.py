@@ -138,8 +138,9 @@ def test_a_search_space_is_taken_in_its_middle() -> None:
     assert (found.losses == find_learning_rate(SPEC, out="own").losses).all()
 
 
+@pytest.mark.filterwarnings("ignore:learning rate too:gridcnn.TrainingWarning")
 def test_a_suggested_rate_learns_better_than_rates_far_away() -> None:
-    """A hundred times less, and a hundred times more."""
+    """A hundred times less, and a hundred times more, which are told."""
     spec = load({**SPEC, "data": {**SPEC["data"], "validation": 0.2}})
     rate = find_learning_rate(spec).suggested
 
