@@ -71,8 +71,25 @@ def _keep_labels(axis: Axis, same: bool) -> Axis:
     return axis if same else Axis(axis.name, axis.unit, None, axis.ordered)
 
 
+class _LikeArray:
+    """What passes for a float32 array of grids, `(items, channels, rows, columns)`."""
+
+    # NumPy's functions would silently make the whole array, each time they are called.
+    __array_ufunc__ = None
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions of `shape`."""
+        return 4
+
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """The type of the cells."""
+        return np.dtype(np.float32)
+
+
 @dataclass(frozen=True, eq=False)
-class OneHot:
+class OneHot(_LikeArray):
     """Grids of one channel whose cells are 0 but for at most a single 1 in each column.
 
     They are kept as the row where each 1 stands, in a small part of the memory of all cells. They
@@ -89,9 +106,6 @@ class OneHot:
 
     indices: NDArray[np.int32]
     rows: int
-
-    # NumPy's functions would silently make the whole array, each time they are called.
-    __array_ufunc__ = None
 
     def __post_init__(self) -> None:
         indices = np.asarray(self.indices)
@@ -124,16 +138,6 @@ class OneHot:
         """`(items, 1, rows, columns)`."""
         items, columns = self.indices.shape
         return items, 1, self.rows, columns
-
-    @property
-    def ndim(self) -> int:
-        """The number of dimensions of `shape`."""
-        return 4
-
-    @property
-    def dtype(self) -> np.dtype[np.float32]:
-        """The type of the cells."""
-        return np.dtype(np.float32)
 
     @property
     def nbytes(self) -> int:
@@ -184,15 +188,12 @@ def _is_items(chosen: Any) -> bool:
     return array.ndim == 1 and (array.dtype.kind in "iub" or not array.size)
 
 
-class Held(abc.ABC):
+class Held(_LikeArray, abc.ABC):
     """Grids that other processes hold.
 
     They have the shape, and pass for the float32 array, `(items, channels, rows, columns)`, as far
     as items are chosen and counted. `fetch` brings the cells here.
     """
-
-    # NumPy's functions would silently fetch the whole array, each time they are called.
-    __array_ufunc__ = None
 
     @property
     @abc.abstractmethod
@@ -216,16 +217,6 @@ class Held(abc.ABC):
     @abc.abstractmethod
     def fetch(self) -> Array | OneHot:
         """Return the grids themselves."""
-
-    @property
-    def ndim(self) -> int:
-        """The number of dimensions of `shape`."""
-        return 4
-
-    @property
-    def dtype(self) -> np.dtype[np.float32]:
-        """The type of the cells."""
-        return np.dtype(np.float32)
 
     @property
     def nbytes(self) -> int:
