@@ -42,7 +42,7 @@ class _Row:
     """One item; `place` is its line, or the number of its row.
 
     `label` is its class. If it may have several labels, these are a frozen set, or marks for each
-    column: 1, 0, or NaN if not known. It cannot be used if it is not `labelled`, which is told of.
+    column: 1, 0, or NaN if not known. It cannot be used if it is not `labelled`, which is reported.
     """
 
     place: int

@@ -21,7 +21,7 @@ def largest_page(file: IO[bytes], start: int, end: int) -> int:
     """Return how many bytes the largest page takes that begins between two places of a file.
 
     Raises:
-        ValueError: these are no pages.
+        ValueError: these bytes are not pages.
     """
     largest = 0
     while start < end:

@@ -31,7 +31,7 @@ def labels_of_block(
 ) -> list[Any] | NDArray[np.float32]:
     """Return the labels of some rows: classes, or sets of labels, or marks `(rows, labels)`.
 
-    Rows whose labels cannot be used are told of, and are not `good` any more.
+    Rows whose labels cannot be used are reported, and are no longer `good`.
 
     Args:
         rows: the table.
@@ -67,7 +67,7 @@ def labels_of_block(
 def _read_label(
     rows: Rows, name: str, place: int, value: Any, good: NDArray[np.bool_], row: int
 ) -> Label:
-    """Return the class of a row; a row without one is told of, and is not `good` any more."""
+    """Return the class of a row; a row without one is reported, and is no longer `good`."""
     try:
         label = label_of(value.strip() if rows.written else value)
         if isinstance(label, str) and not is_whole(label):
@@ -96,7 +96,7 @@ def read_marks(
 ) -> NDArray[np.float32]:
     """Return whether each row has a label: 1, 0, or NaN if not known.
 
-    A row whose cell says neither is told of, and is not `good` any more. If most cells are like
+    A row whose cell says neither is reported, and is no longer `good`. If most cells are like
     that, the column is refused.
 
     Args:
