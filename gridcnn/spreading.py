@@ -40,9 +40,10 @@ HELPFUL = 0.75
 WORTH_PROCESSES = 0.3
 """Seconds of work below which processes are not started."""
 _LONG = 0.002  # seconds per item above which threads are always faster
-_TRIAL = 0.003  # seconds of a trial, ...
-_TRIALS = 2  # ... number of trials, because other programs may disturb one, ...
-_PARTS = 4  # ... and groups of a trial, for each thread
+_TRIAL = 0.003
+"""Seconds of a trial, in which each thread takes one group: one item at a time would look slower
+than the groups that follow, in which libraries do more with each call."""
+_TRIALS = 2  # because other programs may disturb one
 _TURN = 0.02  # seconds per group, about
 _TURNS = 4  # groups for each thread, at least, so that no thread waits long for the last group
 _FIRST = 3  # items that are timed after the first one, which loads libraries
@@ -172,13 +173,13 @@ class _Team(Generic[Result]):
     def _try_both(self, seconds: float) -> Generator[Result, None, tuple[float, float]]:
         """Yield the results of the next numbers, and return the best pace of both ways."""
         alone = together = math.inf
-        step = max(1, int(_TRIAL / _PARTS / seconds)) if seconds else self._most
+        step = max(1, int(_TRIAL / seconds)) if seconds else self._most
         for _ in range(_TRIALS):
             pace = _Pace()
-            yield from self._in_turn(self._few_groups(_PARTS, step), pace)
+            yield from self._in_turn(self._few_groups(1, step), pace)
             alone = min(alone, pace.together)
             pace = _Pace()
-            yield from self._by_all(self._few_groups(_PARTS * self._threads, step), pace)
+            yield from self._by_all(self._few_groups(self._threads, step), pace)
             together = min(together, pace.together)
         return alone, together
 
