@@ -517,7 +517,7 @@ class AudioAdapter(Adapter):
             raise DataError("there is no usable clip to learn the scaling of audio from")
         means = sums / count
         deviations = np.sqrt(np.maximum(squares / count - means**2, 0))
-        # What rounding leaves of a constant row is no deviation.
+        # The rounding error of a constant row is not a deviation.
         deviations[deviations < 1e-4] = 1.0
         learned: dict[str, tuple[float, ...]] = {}
         if self.means is None:
@@ -610,7 +610,7 @@ class AudioAdapter(Adapter):
         shape, count = self.shape(), len(things)
         values = np.empty((count, *shape.sizes), np.float32)
         clips = np.empty((min(together, count), self._samples), np.float32)
-        kept: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        read: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
         problems: list[Problem] = []
         length = 0
         for start in range(0, count, together):
@@ -618,12 +618,12 @@ class AudioAdapter(Adapter):
             readable, bad = fill(
                 clips, self._read, things, numbers=numbers, names=names, advance=advance
             )
-            kept.append(readable)
+            read.append(readable)
             problems.extend(bad)
             if len(readable):
                 values[length : length + len(readable)] = self._grids(clips[: len(readable)])
                 length += len(readable)
-        return Adapted(Grids(values[:length], shape), np.concatenate(kept), tuple(problems))
+        return Adapted(Grids(values[:length], shape), np.concatenate(read), tuple(problems))
 
     def _read(self, thing: Any) -> Samples:
         """Return the samples of a clip that are used, as many for every clip."""

@@ -97,11 +97,11 @@ def note_magnitudes(
         "n_bins": notes.count,
         "bins_per_octave": notes.per_octave,
     }
-    found = np.empty((len(clips), notes.count, frames), np.float32)
-    for clip, own in zip(clips, found, strict=True):
+    magnitudes = np.empty((len(clips), notes.count, frames), np.float32)
+    for clip, own in zip(clips, magnitudes, strict=True):
         matches = _librosa().vqt(np.pad(clip, (0, missing)), **settings, gamma=notes.gamma)
         own[:] = np.abs(matches[:, :frames])
-    return found
+    return magnitudes
 
 
 @functools.lru_cache(maxsize=16)
@@ -188,7 +188,7 @@ def tempi(
 def harmonic_and_percussive(magnitudes: Values, *, kernel: int, margin: float) -> Values:
     """Return spectra as what lasts and what is short, `(clips, 2, frequencies, frames)`.
 
-    Medians over time and over frequency tell which is which (Fitzgerald, 2010;
+    Medians over time and over frequency separate them (Fitzgerald, 2010;
     `librosa.decompose.hpss`).
 
     Args:

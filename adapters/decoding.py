@@ -67,11 +67,11 @@ def decode_bytes(content: bytes, *, max_pixels: int, need: Need | None = None) -
     if need is not None or content.startswith(png.START):
         try:
             read = _quick(content)
-            found = None if read is None else read(content, max_pixels, need)
+            picture = None if read is None else read(content, max_pixels, need)
         except MemoryError:
             raise DataError(_NO_MEMORY) from None
-        if found is not None:
-            return found
+        if picture is not None:
+            return picture
     return _decode_stream(BytesIO(content), max_pixels=max_pixels, need=need)
 
 
@@ -231,10 +231,10 @@ def _picture(image: Image, *, max_pixels: int, need: Need | None, is_ours: bool)
 def _orientation(image: Image) -> int:
     """Return how the camera was held, 1 (upright) to 8, as Exif numbers it."""
     try:
-        held = image.getexif().get(_ORIENTATION, 1)
+        orientation = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged notes do not make the picture unreadable
         return 1
-    return held if isinstance(held, int) and 1 <= held <= 8 else 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def _upright_size(rows: Length, columns: Length, orientation: int) -> tuple[Length, Length]:

@@ -59,5 +59,5 @@ def need_of(excerpt: Excerpt, frames: int, *, rate: int, sample_rate: int) -> Ne
 
 
 def resampled_count(frames: int, *, rate: int, sample_rate: int) -> int:
-    """Return how many samples soxr makes of so many frames."""
+    """Return how many samples soxr returns for so many frames."""
     return frames if rate == sample_rate else int(frames / (rate / sample_rate) + 0.5)

@@ -123,9 +123,9 @@ def frame_of(pixels: Pixels) -> Frame | None:
         noise = min(_middle(strays), _middle(np.abs(middle - inner).max(axis=1)))
         if not _may_be_framed(strays > max(PLAIN, 4 * noise), rows, columns):
             return None
-    found = _under(pixels, inner)
-    if found is not None or alike:
-        return found
+    frame = _under(pixels, inner)
+    if frame is not None or alike:
+        return frame
     return _under(pixels, outer)
 
 

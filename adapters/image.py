@@ -44,7 +44,7 @@ from gridcnn.grid import Axis, Cells, Grids, GridShape
 from gridcnn.settings.base import Many, Number
 from gridcnn.settings.pairs import Sizes
 
-_MOST_PIXELS = 178_956_970  # where Pillow raises DecompressionBombError, unless told otherwise
+_MOST_PIXELS = 178_956_970  # where Pillow raises DecompressionBombError by default
 _MOST_OF_16_BITS = 65_535
 _LOOKED_AT = 32  # training pictures that are sampled for how much of their range they use
 _TOGETHER = 2**19
@@ -245,28 +245,28 @@ class ImageAdapter(Adapter):
         It is an array `(rows, columns, 1 | 3)`, or of bytes a Pillow image in mode L or RGB; that
         may be smaller if only what `need` tells is needed.
         """
-        found = self._decode(thing, need)
+        picture = self._decode(thing, need)
         limits = self.range
         plain = limits in (None, (0, 255))  # for bytes, which need no scaling then
-        decoded = isinstance(found, Picture)
-        if not isinstance(found, Picture):
-            array = array_of(found)
-            found = Picture(array, whole(array))
-        elif plain and _is_plain(found):
-            return found
-        array = array_of(found.array())
+        decoded = isinstance(picture, Picture)
+        if not isinstance(picture, Picture):
+            array = array_of(picture)
+            picture = Picture(array, whole(array))
+        elif plain and _is_plain(picture):
+            return picture
+        array = array_of(picture.array())
         if array.dtype == np.bool_:  # black and white, whatever others hold
             array, limits, plain = array.astype(np.uint8) * np.uint8(FULL), None, True
         elif decoded and array.dtype == np.int32 and limits is None:
             array = sixteen_bits(array)
-        if need is not None and isinstance(found.values, np.ndarray) and array.dtype == np.uint8:
-            found = need.reduce(image_of(array), found.window)
-            if plain and _is_plain(found):
-                return found
-            array = array_of(found.array())
+        if need is not None and isinstance(picture.values, np.ndarray) and array.dtype == np.uint8:
+            picture = need.reduce(image_of(array), picture.window)
+            if plain and _is_plain(picture):
+                return picture
+            array = array_of(picture.array())
         background = None if self.background == "auto" else _colour(self.background)
         pixels = pixels_of_array(array, limits=limits, background=background)
-        return Picture(pixels, found.window)
+        return Picture(pixels, picture.window)
 
     def _decode(self, thing: Any, need: Need | None) -> Any:
         """Return the item as a `Picture`; arrays are passed on unchanged."""

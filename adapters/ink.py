@@ -207,7 +207,7 @@ def ink_of(
     """Return ink from 0 (background) to 1 (full ink), float32 `(channels, rows, columns)`.
 
     Full is the typical strength of the strokes, so that a crossing of two thin lines does not make
-    both look faint. With three channels, each tells how far it is from the background's.
+    both look faint. With three channels, each is the distance from the background's.
 
     Args:
         planes: colours, `(channels, rows, columns)`, 0 to 255.

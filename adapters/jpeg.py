@@ -81,7 +81,7 @@ def _header(content: bytes) -> Header | None:
             else:
                 others = True
         place += 2 + length
-    # Where Exif does not tell, XMP may: Pillow reads that as well.
+    # If Exif does not say it, XMP may: Pillow reads that as well.
     if frame is None or orientation > 8 or (others and not orientation):
         return None
     rows, columns, channels, progressive = frame

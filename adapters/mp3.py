@@ -145,7 +145,7 @@ def _after_titles(file: IO[bytes]) -> int:
 
 
 def _head(header: bytes) -> _Head | None:
-    """Return what a header says; None: it is no header of an MP3 frame without a checksum."""
+    """Return what a header says; None: it is not the header of an MP3 frame without a checksum."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE7 != 0xE3:
         return None
     version, bits, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3

@@ -59,8 +59,8 @@ def pixels_of_array(
     if values.shape[2] in (1, 3):
         return _scale(values, limits)
     # The opacity of whole numbers fills their type, whatever the colours do.
-    whole = values.dtype.kind in "bu"
-    opacity = _scale(values[:, :, -1:], None if whole else limits)
+    is_whole = values.dtype.kind in "bu"
+    opacity = _scale(values[:, :, -1:], None if is_whole else limits)
     return _flatten(_scale(values[:, :, :-1], limits), opacity, background)
 
 
@@ -189,8 +189,8 @@ def _flatten(colours: Pixels, opacity: Pixels, background: tuple[int, int, int] 
     flat = np.empty((*colours.shape[:2], channels), np.result_type(colours, opacity))
     for part in rows:
         weight = opacity[part].astype(np.float32) / np.float32(FULL)
-        shown = behind + (colours[part].astype(np.float32) - behind) * weight
-        flat[part] = np.rint(shown) if flat.dtype == np.uint8 else shown
+        mixed = behind + (colours[part].astype(np.float32) - behind) * weight
+        flat[part] = np.rint(mixed) if flat.dtype == np.uint8 else mixed
     return flat
 
 

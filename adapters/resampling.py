@@ -99,10 +99,10 @@ def resample(
     resized = _resize(pixels, None if part == (0, 0, width, height) else part, box, cells)
     if cells == (size[1], size[0]):
         return resized
-    shown = np.empty((len(resized), *size), np.float32)
-    shown[:] = 0 if fill is None else fill
-    shown[:, slice(*rows.cells), slice(*columns.cells)] = resized
-    return shown
+    pictures = np.empty((len(resized), *size), np.float32)
+    pictures[:] = 0 if fill is None else fill
+    pictures[:, slice(*rows.cells), slice(*columns.cells)] = resized
+    return pictures
 
 
 def resize_whole(image: Image, size: tuple[int, int]) -> Image:

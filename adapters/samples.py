@@ -59,7 +59,7 @@ _MP3_HEAD = 2**16
 _LAST_PAGE = 255 * 4096
 """The most frames in a page of Ogg Vorbis: 255 packets, of blocks of 8,192.
 
-libsndfile misses the place where it is told to begin within the last page, by up to 200 frames.
+libsndfile misses a start within the last page by up to 200 frames.
 """
 
 
@@ -141,9 +141,9 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
     wave = plain_wave(file)
     if wave is not None:
         _refuse_long(wave.frames, wave.rate, wanted)
-        found = _part(wave, wanted)
-        assert found is not None  # its length was compared with that of the file
-        return found
+        clip = _part(wave, wanted)
+        assert clip is not None  # its length was compared with that of the file
+        return clip
     with _one_sentence():
         import soundfile
 
@@ -163,9 +163,9 @@ def _of_file(file: IO[bytes], source: IO[bytes] | str | bytes, wanted: _Wanted) 
             if not part or not _tells_length(sound, file):
                 return _whole(sound, wanted)
             with contextlib.suppress(soundfile.SoundFileError):
-                found = _part(_Sound(sound, file), wanted)
-                if found is not None:
-                    return found
+                clip = _part(_Sound(sound, file), wanted)
+                if clip is not None:
+                    return clip
         # It is not what it declares: all that there is decides where the excerpt lies.
         file.seek(0)
         with _reader()(source) as sound:
@@ -242,8 +242,8 @@ def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
 def _whole(sound: Any, wanted: _Wanted) -> Samples:
     """Return the wanted samples of an open `soundfile.SoundFile`, all of which is decoded."""
     known = sound.frames < _UNKNOWN_FRAMES
-    taken = _bytes_for(sound.frames, int(sound.samplerate), wanted.sample_rate) if known else 0
-    with BUDGET.borrow(taken):
+    size = _bytes_for(sound.frames, int(sound.samplerate), wanted.sample_rate) if known else 0
+    with BUDGET.borrow(size):
         return _all_decoded(sound, wanted, known=known)
 
 
@@ -263,8 +263,8 @@ def _all_decoded(sound: Any, wanted: _Wanted, *, known: bool) -> Samples:
             break
         count += len(block)
         _refuse_long(count, rate, wanted)
-        if not known and (lacking := shortage(_bytes_for(count, rate, wanted.sample_rate))):
-            raise DataError(f"it lasts {count / rate:,.1f} s or more: {lacking}")
+        if not known and (reason := shortage(_bytes_for(count, rate, wanted.sample_rate))):
+            raise DataError(f"it lasts {count / rate:,.1f} s or more: {reason}")
         blocks.append(_mean(block))
     if known and count < declared and sound.format == "FLAC":
         raise DataError(

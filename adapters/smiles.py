@@ -140,17 +140,17 @@ class _Found:
 # Tokens -----------------------------------------------------------------------------------------
 
 
-def _scan(text: str, found: _Found) -> Iterator[Token]:
+def _scan(text: str, problems: _Found) -> Iterator[Token]:
     place = len(text) - len(text.lstrip())
     end = len(text.rstrip())
     while place < end:
         match = _TOKEN.match(text, place, end)
         if match is None:
-            place = _skip(text, place, end, found)
+            place = _skip(text, place, end, problems)
             continue
         kind, written = str(match.lastgroup), match[0]
         if kind == "bracket":
-            _check_bracket(written, place, found)
+            _check_bracket(written, place, problems)
         yield Token(kind, "\\" if written == _DOUBLED else written, place + 1)
         place = match.end()
 
@@ -252,8 +252,8 @@ class _Structure:
             self.found.add(token.column, "(", "has no closing ')'")
         for number, (_, _, token) in self.rings.items():
             if number not in self.lost:
-                said = f"opens ring {number}, which is never closed"
-                self.found.add(token.column, token.text, said)
+                message = f"opens ring {number}, which is never closed"
+                self.found.add(token.column, token.text, message)
 
     def _add(self) -> None:
         if self.atom is not None:

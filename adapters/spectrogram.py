@@ -27,7 +27,7 @@ _STEP = np.log(6.4) / 27  # ... and 27 for a factor of 6.4 above
 
 
 def frames_of(samples: int, *, n_fft: int, hop_length: int) -> int:
-    """Return how many frames `power_in_bands` makes of so many samples."""
+    """Return how many frames `power_in_bands` returns for so many samples."""
     return 1 + (samples + 2 * (n_fft // 2) - n_fft) // hop_length
 
 

@@ -20,16 +20,16 @@ def without_duplicates(dataset: Dataset) -> Dataset:
     Texts are compared character by character, arrays cell by cell. The first label counts.
     """
     first: dict[Hashable, int] = {}
-    kept: list[int] = []
+    places: list[int] = []
     others: set[Hashable] = set()
     for index, thing in enumerate(dataset.things):
         key = _key(thing)
         earlier = first.setdefault(key, index)
         if earlier == index:
-            kept.append(index)
+            places.append(index)
         elif dataset.labels[earlier] != dataset.labels[index]:
             others.add(key)
-    count = len(dataset) - len(kept)
+    count = len(dataset) - len(places)
     if not count:
         return dataset
     items, are = ("item", "is") if count == 1 else ("items", "are")
@@ -39,13 +39,13 @@ def without_duplicates(dataset: Dataset) -> Dataset:
         note += f"; {several} another label there, and the first counts"
 
     def chosen(values: Sequence[Any] | None) -> list[Any] | None:
-        return None if values is None else [values[index] for index in kept]
+        return None if values is None else [values[index] for index in places]
 
     return dataclasses.replace(
         dataset,
-        things=[dataset.things[index] for index in kept],
-        labels=[dataset.labels[index] for index in kept],
-        names=[dataset.names[index] for index in kept],
+        things=[dataset.things[index] for index in places],
+        labels=[dataset.labels[index] for index in places],
+        names=[dataset.names[index] for index in places],
         parts=chosen(dataset.parts),
         places=chosen(dataset.places),
         groups=chosen(dataset.groups),

@@ -51,10 +51,10 @@ def public(name: str) -> Public:
         DataError: there is none.
     """
     sets = {each.name: each.public for each in known()}
-    found = sets.get(name)
-    if found is None:
+    cls = sets.get(name)
+    if cls is None:
         fetched = [each for each, source in sets.items() if source is not None]
         hint = suggestion(name, fetched) or "."
         why = "needs no fetching." if name in sets else f"is no public data set{hint}"
         raise DataError(f"{quoted(name)} {why} Known: {listed(fetched)}")
-    return found
+    return cls

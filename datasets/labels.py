@@ -44,8 +44,8 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
     Raises:
         DataError: these are not class labels, or some are missing; every bad row is named.
     """
-    found = Problems(source)
-    rows = _rows(values, name, found)
+    problems = Problems(source)
+    rows = _rows(values, name, problems)
     # One check for each distinct value, since there are few classes and many items.
     known: dict[tuple[type, Any], Label | None] = {}
     labels: list[Label] = []
@@ -55,12 +55,14 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
         try:
             label = known[key] if key in known else known.setdefault(key, label_of(value))
         except NotALabelError as error:
-            found.add(f"the label {name}[{row}] {error}")
+            problems.add(f"the label {name}[{row}] {error}")
             if error.hopeless:
                 break
             continue
         except TypeError:
-            found.add(f"the label {name}[{row}] is {shown(value)}; a label is a text or a number")
+            problems.add(
+                f"the label {name}[{row}] is {shown(value)}; a label is a text or a number"
+            )
             continue
         if label is None:
             missing.append(row)
@@ -70,11 +72,11 @@ def labels_of(values: Any, *, name: str = "y", source: str = "") -> list[Label]:
         rows = listed([f"{name}[{row}]" for row in missing], limit=8)
         several = "labels" if len(missing) > 1 else "label"
         verb, which = ("are", "these items") if len(missing) > 1 else ("is", "it")
-        found.add(
+        problems.add(
             f"the {several} {rows} {verb} missing; give every item a label, or leave {which} out"
         )
-    refuse_twins(set(labels), name, found)
-    found.stop()
+    refuse_twins(set(labels), name, problems)
+    problems.stop()
     return labels
 
 
@@ -100,10 +102,10 @@ class NotALabelError(Exception):
         super().__init__(message)
 
 
-def _rows(values: Any, name: str, found: Problems) -> Sequence[Any]:
+def _rows(values: Any, name: str, problems: Problems) -> Sequence[Any]:
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
-        found.add(f"{name} must be a list of labels, one for each item; got {shown(values)}")
-        found.stop()
+        problems.add(f"{name} must be a list of labels, one for each item; got {shown(values)}")
+        problems.stop()
     if not hasattr(values, "__array__"):
         return list(values)
     array = np.asarray(values)
@@ -111,16 +113,16 @@ def _rows(values: Any, name: str, found: Problems) -> Sequence[Any]:
         array = array[:, 0]
     if array.ndim != 1:
         one_hot = f"; if its columns are the classes, give {name}.argmax(axis=1)"
-        found.add(
+        problems.add(
             f"{name} must have one label for each item, shape (items,); got shape {array.shape}"
             f"{one_hot if array.ndim == 2 else ''}"
         )
-        found.stop()
+        problems.stop()
     if array.dtype.kind in "mM":  # NumPy makes whole numbers of some of them
-        found.add(
+        problems.add(
             f"{name} holds dates or times ({array.dtype}); a label is a text or a whole number"
         )
-        found.stop()
+        problems.stop()
     rows: list[Any] = array.tolist()
     return rows
 
@@ -191,9 +193,9 @@ def refuse_twins(labels: set[Label], name: str, found: Problems) -> None:
 def one_each(things: int, labels: int, *, source: str = "") -> None:
     """Raise `DataError` unless there are as many labels as things."""
     if things != labels:
-        found = Problems(source)
-        found.add(f"there are {things} items, but {labels} labels; give one label for each item")
-        found.stop()
+        problems = Problems(source)
+        problems.add(f"there are {things} items, but {labels} labels; give one label for each item")
+        problems.stop()
 
 
 def no_part(given: str) -> str:

@@ -49,10 +49,10 @@ class Problems:
         self._of_items.append((number, problem))
         count = len(self._of_items)
         if not count % _LOOK:
-            lacking = shortage(count * _PROBLEM)
-            if lacking:
+            reason = shortage(count * _PROBLEM)
+            if reason:
                 first = self.items()[:_FIRST]
-                message = f"has more than {count:,} items that cannot be used; {lacking}"
+                message = f"has more than {count:,} items that cannot be used; {reason}"
                 raise DataError(*first, Problem(message, source=self.source))
 
     def items(self) -> list[Problem]:
@@ -72,10 +72,10 @@ class Problems:
         if not self.count:
             return
         items = self.items()
-        told = [*items, *self._told][:MOST_TOLD]
-        rest = self.count + len(items) - len(told)
+        lines = [*items, *self._told][:MOST_TOLD]
+        rest = self.count + len(items) - len(lines)
         more = (Problem(f"and {how_many(rest, 'more problem')} like these", source=self.source),)
-        raise DataError(*told, *(more if rest else ()))
+        raise DataError(*lines, *(more if rest else ()))
 
 
 def bad_items_error(problems: Sequence[Problem], items: int, remedy: str = "") -> DataError:
@@ -84,9 +84,9 @@ def bad_items_error(problems: Sequence[Problem], items: int, remedy: str = "") -
     `items` is how many there are in all, and `remedy` how to do without the bad ones.
     """
     bad = len({(problem.source, problem.line) for problem in problems})
-    told = first_told(together(problems))
+    lines = first_told(together(problems))
     if bad >= items:
-        return DataError(*told, Problem(f"none of the {items} items can be read"))
+        return DataError(*lines, Problem(f"none of the {items} items can be read"))
     advice = f"{bad} of {items} items cannot be read; correct or remove them{remedy and ', or '}"
     advice += remedy
-    return DataError(*told, Problem(advice))
+    return DataError(*lines, Problem(advice))

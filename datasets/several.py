@@ -176,7 +176,7 @@ def _of_columns(
 
 
 def _of_lists(lists: Sequence[Any], name: str, problems: Problems) -> Several:
-    found: list[set[Label]] = []
+    sets: list[set[Label]] = []
     for number, row in enumerate(lists):
         if not (isinstance(row, list | tuple | Set) or _is_row(row)):
             problems.add(
@@ -196,9 +196,9 @@ def _of_lists(lists: Sequence[Any], name: str, problems: Problems) -> Several:
                 problems.add(f"a label in {name}[{number}] is missing; leave it out")
             else:
                 labels.add(label)
-        found.append(labels)
+        sets.append(labels)
     problems.stop()
-    return of_label_sets(found, name, problems)
+    return of_label_sets(sets, name, problems)
 
 
 def of_label_sets(found: Sequence[Set[Label]], name: str, problems: Problems) -> Several:

@@ -27,32 +27,32 @@ def learnable(dataset: Dataset) -> Dataset:
             divides itself, and has no training items or a class that is not among them. Of several
             labels: all items have the same, as far as they are known.
     """
-    found = Problems(sound(dataset).origin)
+    problems = Problems(sound(dataset).origin)
     if dataset.several:
-        _labels(dataset, found)
+        _labels(dataset, problems)
     elif len(dataset.classes) == 1:
-        found.add(
+        problems.add(
             f"every item has the class '{dataset.classes[0]}'; a classifier needs at least two "
             "classes"
         )
     elif (reason := _no_classes(dataset)) is not None:
-        found.add(reason)
+        problems.add(reason)
     elif dataset.parts is not None:
-        _parts(dataset, found)
-    found.stop()
+        _parts(dataset, problems)
+    problems.stop()
     return dataset
 
 
-def _labels(dataset: Dataset, found: Problems) -> None:
+def _labels(dataset: Dataset, problems: Problems) -> None:
     rows = dataset.label_rows
     if not ((rows == 1).any(axis=0) & (rows == 0).any(axis=0)).any():
-        found.add(
-            "no label is there for some items and not for others, so there is nothing to learn; "
-            f"the labels are {listed([quoted(str(label)) for label in dataset.classes], limit=8)}"
+        problems.add(
+            "each label is the same for all items, so there is nothing to learn; the labels are "
+            f"{listed([quoted(str(label)) for label in dataset.classes], limit=8)}"
         )
     elif dataset.parts is not None and TRAIN not in dataset.parts:
         parts = listed(sorted(set(dataset.parts)))
-        found.add(f"no item is in the part '{TRAIN}'; the parts are: {parts}")
+        problems.add(f"no item is in the part '{TRAIN}'; the parts are: {parts}")
 
 
 def _no_classes(dataset: Dataset) -> str | None:
@@ -60,8 +60,8 @@ def _no_classes(dataset: Dataset) -> str | None:
     labels, items = dataset.classes, len(dataset)
     if 2 * len(labels) <= items or len(labels) < _MANY:
         return None
-    shown = listed([quoted(str(label)) for label in labels], limit=3)
-    counts = f"{items} items have {len(labels)} different labels ({shown})"
+    examples = listed([quoted(str(label)) for label in labels], limit=3)
+    counts = f"{items} items have {len(labels)} different labels ({examples})"
     if all(map(_is_amount, labels)):
         return (
             f"{counts}: they look like amounts to be predicted (regression), which gridcnn does "
@@ -82,13 +82,13 @@ def _is_amount(label: Label) -> bool:
         return True
 
 
-def _parts(dataset: Dataset, found: Problems) -> None:
+def _parts(dataset: Dataset, problems: Problems) -> None:
     assert dataset.parts is not None
     pairs = set(zip(dataset.parts, dataset.labels, strict=True))
     trained = {label for part, label in pairs if part == TRAIN}
     if not trained:
         parts = listed(sorted({part for part, _ in pairs}))
-        found.add(f"no item is in the part '{TRAIN}'; the parts are: {parts}")
+        problems.add(f"no item is in the part '{TRAIN}'; the parts are: {parts}")
         return
     for part in sorted({part for part, _ in pairs} - {TRAIN}):
         strangers = sorted(
@@ -96,7 +96,7 @@ def _parts(dataset: Dataset, found: Problems) -> None:
         )
         if strangers:
             known = listed(sorted(str(label) for label in trained))
-            found.add(
+            problems.add(
                 f"the part '{part}' has classes that the part '{TRAIN}' does not have, and that "
                 f"cannot be learned: {listed(strangers)}; '{TRAIN}' has: {known}"
             )

@@ -70,14 +70,14 @@ def fold_numbers(dataset: Dataset, folds: int, *, seed: int) -> NDArray[np.int64
     advice = f"add items, leave the class out, or use at most {most} folds"
     if most < 2:
         advice = "add items or leave the class out"
-    found = Problems(dataset.origin)
+    problems = Problems(dataset.origin)
     for label, size in zip(dataset.classes, sizes, strict=True):
         if size < folds:
-            found.add(
+            problems.add(
                 f"the class '{label}' has {size} {'item' if size == 1 else 'items'} to divide, too "
                 f"few for {folds} folds, each of which needs one; {advice}"
             )
-    found.stop()
+    problems.stop()
     numbers[items] = 1 + deal_items(targets, folds, random)
     return numbers
 
@@ -111,12 +111,12 @@ def _items_of_folds(dataset: Dataset) -> NDArray[np.int64]:
 def _without_test(dataset: Dataset) -> Dataset:
     if dataset.parts is None or TEST not in dataset.parts:
         return dataset
-    kept = np.flatnonzero(np.array(dataset.parts, dtype=object) != TEST).tolist()
+    places = np.flatnonzero(np.array(dataset.parts, dtype=object) != TEST).tolist()
 
     def of(every: Any) -> list[Any]:
-        return [every[item] for item in kept]
+        return [every[item] for item in places]
 
-    left = len(dataset) - len(kept)
+    left = len(dataset) - len(places)
     note = (
         f"{left:,} {'item' if left == 1 else 'items'} of the test part that the data names "
         f"{'is' if left == 1 else 'are'} left out; data.parts: ignore takes "
@@ -188,9 +188,9 @@ def _refuse_unlearnable(dataset: Dataset, chosen: NDArray[np.bool_], test: Fold 
     rest = np.zeros(len(dataset), np.bool_)
     rest[_items_of_folds(dataset)] = True
     left = set(targets[rest & ~chosen].tolist())
-    lost = [str(label) for number, label in enumerate(dataset.classes) if number not in left]
-    if lost:
-        whose = f"the {'class' if len(lost) == 1 else 'classes'} {listed(lost)}"
+    names = [str(label) for number, label in enumerate(dataset.classes) if number not in left]
+    if names:
+        whose = f"the {'class' if len(names) == 1 else 'classes'} {listed(names)}"
         raise DataError(
             Problem(
                 f"every item of {whose} is in {test}, so none is left to train on; "

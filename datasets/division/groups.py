@@ -22,16 +22,16 @@ def by_pattern(dataset: Dataset, pattern: str) -> Dataset:
         DataError: there are names in which it is not found, or finds an empty text.
     """
     wanted = compile_pattern(pattern)
-    found = Problems(dataset.origin)
+    problems = Problems(dataset.origin)
     groups: list[str] = []
     for name in dataset.names:
         match = wanted.search(name)
         group = match[1] if match else ""
         if not group:
-            found.add(
+            problems.add(
                 f"{quoted(name)} has no group: the pattern {quoted(pattern)} "
                 f"{'finds nothing' if match is None else 'finds an empty text'} in it"
             )
         groups.append(group)
-    found.stop()
+    problems.stop()
     return dataclasses.replace(dataset, groups=groups)

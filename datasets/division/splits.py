@@ -147,14 +147,14 @@ def _notes_on_small(
     small = [(label, size) for label, size in named if size <= len(taken)]
     if small:
         several = "classes have" if len(small) > 1 else "class has"
-        told = listed([f"{label} has {size}" for label, size in small], limit=5)
+        counts = listed([f"{label} has {size}" for label, size in small], limit=5)
         lacks = [
             f"{part} has none of {listed(without, limit=5)}"
             for place, part in enumerate(taken, start=1)
             if (without := [label for label, size in small if size <= place])
         ]
         notes.append(
-            f"{len(small)} {several} too few items for every part ({told}): {' and '.join(lacks)}"
+            f"{len(small)} {several} too few items for every part ({counts}): {' and '.join(lacks)}"
         )
     return tuple(notes)
 
@@ -273,38 +273,38 @@ def _refuse_lost(
     dataset: Dataset, parts: Mapping[str, Sequence[int]], taken: Sequence[str]
 ) -> None:
     """Raise `DataError` for parts without an item, and classes without a training item."""
-    found = Problems(dataset.origin)
+    problems = Problems(dataset.origin)
     remedy = "give the parts other sizes, or set order: random in data.group"
     for part in taken:
         if not parts[part]:
-            found.add(f"no group is left for {part} when the largest come first; {remedy}")
+            problems.add(f"no group is left for {part} when the largest come first; {remedy}")
     # Of several labels any may be missing; of classes none.
     trained = {dataset.labels[item] for item in parts[TRAIN] if not dataset.several}
     for label in () if dataset.several else dataset.classes:
         if label not in trained:
-            found.add(
+            problems.add(
                 f"the class '{label}' has no training item when the largest groups come first; "
                 f"{remedy}"
             )
-    found.stop()
+    problems.stop()
 
 
 def _refuse_divided(dataset: Dataset) -> None:
     """Raise `DataError` for groups that are in several parts that the data names itself."""
     if dataset.parts is None or dataset.groups is None:
         return
-    found = Problems(dataset.origin)
+    problems = Problems(dataset.origin)
     parts: dict[str, set[str]] = {}
     for group, part in zip(dataset.groups, dataset.parts, strict=True):
         parts.setdefault(group, set()).add(part)
     for group, where in parts.items():
         if len(where) > 1:
             names = " and ".join(part for part in PARTS if part in where)
-            found.add(
-                f"the group {quoted(group)} stands in the parts {names}, which the data names "
-                "itself; put all of its items into one part, or set data.parts: ignore"
+            problems.add(
+                f"the group {quoted(group)} is in the parts {names}, which the data names itself; "
+                "put all of its items into one part, or set data.parts: ignore"
             )
-    found.stop()
+    problems.stop()
 
 
 def _refuse_few(
@@ -317,11 +317,11 @@ def _refuse_few(
     """Raise `DataError` if whole groups cannot be divided so that training has all classes."""
     has = counts > 0
     wanted = np.ones(len(strata.names), np.bool_)
-    found = Problems(dataset.origin)
+    problems = Problems(dataset.origin)
     remedy = f"name other groups, or set {' or '.join(f'{part}: 0' for part in taken)}"
     if len(names) <= len(taken):
         parts = " and ".join(["1 for training", *(f"1 for {part}" for part in reversed(taken))])
-        found.add(
+        problems.add(
             f"all items to divide are in {len(names)} "
             f"{'group' if len(names) == 1 else 'groups'} ({listed([quoted(n) for n in names])}), "
             f"but at least {1 + len(taken)} are needed: {parts}; {remedy}"
@@ -333,8 +333,8 @@ def _refuse_few(
             f"{listed([quoted(names[group]) for group in np.flatnonzero(has[:, number]).tolist()])}"
             for number in scarce
         ]
-        found.add(
+        problems.add(
             f"groups cannot be divided so that every class keeps a training item: too few have "
             f"the same class ({listed(told, limit=5)}); {remedy}"
         )
-    found.stop()
+    problems.stop()

@@ -119,9 +119,9 @@ def _phrases(random: np.random.Generator, kind: int) -> list[str]:
     firsts, seconds = _FIRST_AND_SECOND[CLASSES[kind]]
     first = random.integers(0, len(firsts) or _LARGEST, _LOT).tolist()
     second = random.integers(0, len(seconds), _LOT).tolist()
-    found: list[str] = []
+    phrases: list[str] = []
     for index, (one, two) in enumerate(zip(first, second, strict=True)):
         words = (firsts[one] if firsts else str(one + 1), seconds[two])
         in_order = index % len(CLASSES) == kind
-        found.append(" ".join(words if in_order else words[::-1]))
-    return found
+        phrases.append(" ".join(words if in_order else words[::-1]))
+    return phrases

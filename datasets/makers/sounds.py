@@ -106,9 +106,9 @@ class Sounds(Made):
             # Each lot has random numbers of its own, and is made whole: so smaller sets begin
             # larger ones.
             random = Stream.SOUNDS.random(seed, number)
-            made = clips[start : start + lot]
+            part = clips[start : start + lot]
             for place, name in enumerate(CLASSES):
-                rows = made[place :: len(CLASSES)]
+                rows = part[place :: len(CLASSES)]
                 rows[:] = self._make(_Draws(random, _EACH), name)[: len(rows)]
         return clips
 

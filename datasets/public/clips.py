@@ -111,19 +111,19 @@ def _clips(
     """Return the clips below a folder, with the labels in their names."""
     assert isinstance(source.about.parts, Archive)
     files = find(folder, source.about.parts.pattern)
-    found = Problems(str(folder))
+    problems = Problems(str(folder))
     matches = []
     seen: dict[str, Path] = {}
     for file in files:
         match = re.fullmatch(pattern, file.name)
         assert match is not None
         if file.name in seen:
-            found.add(f"the same clip as {seen[file.name]}; keep one", source=str(file))
+            problems.add(f"the same clip as {seen[file.name]}; keep one", source=str(file))
         if not label(match):
-            found.add("the last number of its name is not a class", source=str(file))
+            problems.add("the last number of its name is not a class", source=str(file))
         seen[file.name] = file
         matches.append(match)
-    found.stop()
+    problems.stop()
     paths = [places.absolute(file) for file in files]
     return sound(
         Dataset(

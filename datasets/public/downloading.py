@@ -164,18 +164,18 @@ def _onward(answer: Answer, location: str) -> str:
     if not target:
         raise FetchError(f"{answer.host} {answer}, but names no address")
     named = quoted(raw.decode("utf-8", "backslashreplace"), limit=_TEXT)
-    told = f"{answer.host} {answer} and names {named}"
+    reason = f"{answer.host} {answer} and names {named}"
     try:
-        whole = target if urlsplit(target).scheme else urljoin(answer.url, target)
-        url = urldefrag(whole).url
+        address = target if urlsplit(target).scheme else urljoin(answer.url, target)
+        url = urldefrag(address).url
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:  # a port beyond 65535, brackets that are left open
         host, port = None, None
     if not host or "%" in host or port == 0 or parts.scheme not in ("http", "https"):
-        raise FetchError(f"{told}, which is not a web address")
+        raise FetchError(f"{reason}, which is not a web address")
     if parts.scheme == "http" and urlsplit(answer.url).scheme == "https":
-        raise FetchError(f"{told}, but addresses from https to http are not followed")
+        raise FetchError(f"{reason}, but addresses from https to http are not followed")
     return url
 
 
@@ -341,11 +341,11 @@ def _reason(error: Exception) -> str:
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and all that it came from: requests and urllib3 hide those in many ways."""
     waiting: list[Any] = [error]
-    seen: set[int] = set()
+    ids: set[int] = set()
     while waiting:
         each = waiting.pop(0)
-        if isinstance(each, BaseException) and id(each) not in seen:
-            seen.add(id(each))
+        if isinstance(each, BaseException) and id(each) not in ids:
+            ids.add(id(each))
             yield each
             more = [*each.args, getattr(each, "reason", None), each.__cause__, each.__context__]
             waiting += more

@@ -100,7 +100,7 @@ def _lock_of(folder: Path) -> Path:
     process could lose the folder between making it and opening the lock.
     """
     if folder.is_dir() and not os.access(folder.parent, os.W_OK):
-        return folder / ".lock"  # nobody who fetches can remove this folder
+        return folder / ".lock"  # no process that fetches can remove this folder
     return folder.with_name(f".{folder.name}.lock")
 
 
@@ -109,9 +109,9 @@ def _fetch_lacking(wanted: Sequence[File] | Archive, folder: Path) -> None:
         if not unpacking.has_files(folder / wanted.folder, wanted):
             _fetch_archive(wanted, folder)
         return
-    lacking = [file for file in wanted if not (folder / file.name).is_file()]
-    _refuse_full(folder, sum(file.size for file in lacking))
-    for file in lacking:
+    missing = [file for file in wanted if not (folder / file.name).is_file()]
+    _refuse_full(folder, sum(file.size for file in missing))
+    for file in missing:
         target = folder / file.name
         _first_of(
             file.addresses, _Download(target, size=file.size, most=file.size, sha256=file.sha256)
@@ -133,7 +133,9 @@ def _fetch_archive(archive: Archive, folder: Path) -> None:
 def _refuse_full(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE:
-        raise FetchError(f"the disk of {folder} has {sized(free)} free, and {sized(needed)} come")
+        raise FetchError(
+            f"the disk of {folder} has {sized(free)} free, and {sized(needed)} are needed"
+        )
 
 
 def _first_of(addresses: Sequence[str], download: _Download) -> None:
@@ -217,13 +219,13 @@ class _Download:
         if self.sha256 is None:
             return
         with self.part.open("rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
-        if found != self.sha256:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        if digest != self.sha256:
             length = self.part.stat().st_size
             self.part.unlink()
             packed = f", packed as {self._packing} against our request" if self._packing else ""
             raise FetchError(
-                f"what came from {url} is another file: it has {length} bytes of SHA-256 {found}"
+                f"what came from {url} is another file: it has {length} bytes of SHA-256 {digest}"
                 f"{packed}, and should have {self.size} of {self.sha256}; it was deleted"
             )
 

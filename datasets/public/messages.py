@@ -51,9 +51,9 @@ class Sms(Public):
         dataset = table.open(Request())
         strangers = sorted(set(map(str, dataset.labels)) - {"ham", "spam"})
         if strangers:
-            found = Problems(place)
-            found.add(f"a label is 'ham' or 'spam'; this file has {listed(strangers)}")
-            found.stop()
+            problems = Problems(place)
+            problems.add(f"a label is 'ham' or 'spam'; this file has {listed(strangers)}")
+            problems.stop()
         return dataset if self.duplicates == "keep" else without_duplicates(dataset)
 
 

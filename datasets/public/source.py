@@ -76,11 +76,11 @@ class Public(Source):
     def _lacking(self, folder: Path, wanted: tuple[File, ...] | Archive) -> list[str]:
         if isinstance(wanted, Archive):
             return [] if find(folder, wanted.pattern) else [f"all of '{wanted.folder}'"]
-        found = _names(folder)
+        names = _names(folder)
         return [
             file.name
             for file in wanted
-            if not {_plain(name) for name in (file.name, *file.aliases)} & set(found)
+            if not {_plain(name) for name in (file.name, *file.aliases)} & set(names)
         ]
 
     def file(self, folder: Path, name: str) -> Path:
@@ -88,11 +88,11 @@ class Public(Source):
         parts = self.about.parts
         assert not isinstance(parts, Archive)
         file = next(file for file in parts if file.name == name)
-        found = _names(folder)
+        names = _names(folder)
         return next(
-            folder / found[_plain(each)]
+            folder / names[_plain(each)]
             for each in (file.name, *file.aliases)
-            if _plain(each) in found
+            if _plain(each) in names
         )
 
     def size(self) -> int:
@@ -209,12 +209,12 @@ class Public(Source):
         if "\0" in path:
             raise DataError(f"{shown(path)} cannot be a path")
         folder = Path(places.at_home(path))
-        lacking = self.lacking(folder)
-        if lacking:
+        missing = self.lacking(folder)
+        if missing:
             is_folder = folder.is_dir()
             what = "lacks files of" if is_folder else "is not a folder; it should hold the files of"
             message = (
-                f"{what} {self.about.title}: {listed(lacking)}; they come from {self.about.home}"
+                f"{what} {self.about.title}: {listed(missing)}; they come from {self.about.home}"
             )
             raise DataError(Problem(message, source=path))
         return folder

@@ -161,9 +161,9 @@ def _brief(text: str) -> str:
 
 def _check(digests: dict[str, str], archive: Archive) -> None:
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
-    found = hashlib.sha256(lines.encode()).hexdigest()
-    if found != archive.digest:
+    actual = hashlib.sha256(lines.encode()).hexdigest()
+    if actual != archive.digest:
         raise UnpackError(
             f"holds unexpected files: the SHA-256 of the list of their "
-            f"{archive.algorithm.upper()} is {found}, and should be {archive.digest}"
+            f"{archive.algorithm.upper()} is {actual}, and should be {archive.digest}"
         )

@@ -46,14 +46,14 @@ def read(file: str | os.PathLike[str]) -> Dataset:
         DataError: the file is damaged or holds something else, arrays are missing, cannot be used
             or do not fit into memory, or items and labels do not go together.
     """
-    found = Problems(os.fspath(file))
-    with StoredArrays(file, source=found.source) as stored:
-        pairs = _pairs(stored.names, found)
-        found.stop()
+    problems = Problems(os.fspath(file))
+    with StoredArrays(file, source=problems.source) as stored:
+        pairs = _pairs(stored.names, problems)
+        problems.stop()
         names = [pair[kind] for pair in pairs.values() for kind in ("X", "y")]
         more = sum(map(_object_bytes, map(stored.header, names)))
         arrays = dict(zip(names, stored.read(names, more=more, remedy=_REMEDY), strict=True))
-    return _join(pairs, arrays, found)
+    return _join(pairs, arrays, problems)
 
 
 def load(file: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -115,7 +115,7 @@ def _has(names: Sequence[str]) -> str:
     return f"It has: {has or 'none'}"
 
 
-def _pairs(members: Sequence[str], found: Problems) -> dict[str, dict[str, str]]:
+def _pairs(members: Sequence[str], problems: Problems) -> dict[str, dict[str, str]]:
     """Return the members that are X and y of each part; the part is empty if there are no parts."""
     pairs: dict[str, dict[str, str]] = {}
     for member in members:
@@ -126,22 +126,22 @@ def _pairs(members: Sequence[str], found: Problems) -> dict[str, dict[str, str]]
             continue
         names = pairs.setdefault(parts[0] if parts else "", {})
         if kinds[0] in names:
-            found.add(f"{names[kinds[0]]} and {member} would be the same; keep one")
+            problems.add(f"{names[kinds[0]]} and {member} would be the same; keep one")
         names[kinds[0]] = member
     for part, names in pairs.items():
         for kind in {"X", "y"} - names.keys():
             other = "y" if kind == "X" else "X"
             which = f"{kind}_{part}" if part else kind
-            found.add(f"has the array {names[other]}, but no {which}; {_NEEDED}")
+            problems.add(f"has the array {names[other]}, but no {which}; {_NEEDED}")
     if not pairs:
-        found.add(f"{_NEEDED}. {_has(members)}")
+        problems.add(f"{_NEEDED}. {_has(members)}")
     elif "" in pairs and len(pairs) > 1:
-        found.add(f"has arrays for parts and others for no part; keep one kind. {_has(members)}")
+        problems.add(f"has arrays for parts and others for no part; keep one kind. {_has(members)}")
     return pairs
 
 
 def _join(
-    pairs: dict[str, dict[str, str]], arrays: dict[str, NDArray[Any]], found: Problems
+    pairs: dict[str, dict[str, str]], arrays: dict[str, NDArray[Any]], problems: Problems
 ) -> Dataset:
     things: list[NDArray[Any]] = []
     labels: list[Any] = []
@@ -149,31 +149,31 @@ def _join(
     parts: list[str] = []
     columns: dict[str, int] = {}  # labels of an item in the array of each part; 0: one class
     for part, pair in pairs.items():
-        items = unstack(arrays[pair["X"]], name=pair["X"], source=found.source)
+        items = unstack(arrays[pair["X"]], name=pair["X"], source=problems.source)
         if things and items[0].shape != things[0].shape:
-            found.add(
+            problems.add(
                 f"the items of {pair['X']} have the shape {items[0].shape}, but those of "
                 f"another part {things[0].shape}; all must be alike"
             )
-        several = several_given(arrays[pair["y"]], name=pair["y"], source=found.source)
+        several = several_given(arrays[pair["y"]], name=pair["y"], source=problems.source)
         columns[pair["y"]] = 0 if several is None else len(several.names)
         given: Sequence[Any] = (
-            labels_of(arrays[pair["y"]], name=pair["y"], source=found.source)
+            labels_of(arrays[pair["y"]], name=pair["y"], source=problems.source)
             if several is None
             else list(several.rows)
         )
-        one_each(len(items), len(given), source=found.source)
+        one_each(len(items), len(given), source=problems.source)
         things += items
         labels += given
         names += item_names(len(items), part=part)
         parts += [part] * len(items)
     count = max(columns.values())
     if min(columns.values()) < count:
-        told = [f"{name} has {each or 'one class'}" for name, each in columns.items()]
-        found.add(f"the arrays of labels must have as many labels: {listed(told)}")
-    found.stop()
+        counts = [f"{name} has {each or 'one class'}" for name, each in columns.items()]
+        problems.add(f"the arrays of labels must have as many labels: {listed(counts)}")
+    problems.stop()
     named = None if "" in pairs else parts
-    dataset = Dataset(things, labels, names, named, origin=found.source)
+    dataset = Dataset(things, labels, names, named, origin=problems.source)
     if count:
         rows = np.array(labels, np.float32)
         dataset = replace(dataset, labels=rows, label_names=tuple(range(count)))

@@ -256,5 +256,5 @@ class _Parts:
 def _part(name: str) -> str:
     """Return the part that a folder's name means: train for `seg_train`; empty if none."""
     words = [PART_NAMES.get(word) for word in re.split(r"[-_. ]+", name.casefold())]
-    found = {word for word in words if word}
-    return found.pop() if len(found) == 1 else ""
+    parts = {word for word in words if word}
+    return parts.pop() if len(parts) == 1 else ""

@@ -155,9 +155,9 @@ def _array(content: Any, *, most: int, exact: bool) -> NDArray[Any]:
             f"is cut short or damaged: it declares {count} bytes of values, shape {shape}, "
             f"and can have {'only' if exact else 'at most'} {max(0, most - header)}"
         )
-    lacking = shortage(count + shape[0] * (LABEL_BYTES if len(shape) == 1 else ITEM_BYTES))
-    if lacking:
-        raise _DamagedError(f"cannot be read: {lacking}; give a file of fewer items")
+    reason = shortage(count + shape[0] * (LABEL_BYTES if len(shape) == 1 else ITEM_BYTES))
+    if reason:
+        raise _DamagedError(f"cannot be read: {reason}; give a file of fewer items")
     values = np.empty(count, np.uint8)
     for done in range(0, count, _PIECE):
         wanted = min(_PIECE, count - done)

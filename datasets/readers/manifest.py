@@ -81,9 +81,9 @@ def read(
     asked: Labels = COLUMNS[1] if label is None else label
     with opened_rows(given, Form(), problems, wanted=("path", *label_columns(asked))) as rows:
         where, labels = _columns(rows, group, asked)
-        found = _rows(rows, where, labels, asked)
+        items = _rows(rows, where, labels, asked)
         names = tuple(rows.names[index] for index in labels)
-        return _to_dataset(found, rows, base or Path(given).parent, group, asked, names)
+        return _to_dataset(items, rows, base or Path(given).parent, group, asked, names)
 
 
 def is_manifest(names: Sequence[str], *, labelled: bool = True) -> bool:
@@ -114,9 +114,9 @@ def _columns(
                 line=line,
             )
     others = [] if group is None else [group.strip().casefold()]
-    asked = dict.fromkeys(["path", *labels, "split", *others])
+    columns = dict.fromkeys(["path", *labels, "split", *others])
     has = listed([quoted(name)[1:-1] for name in rows.names])
-    for wanted in asked:
+    for wanted in columns:
         count = names.count(wanted)
         if count == 1:
             where[wanted] = names.index(wanted)
@@ -147,7 +147,7 @@ def _rows(
     rows: Rows, where: dict[str, int], where_labels: tuple[int, ...], label: Labels
 ) -> list[_Row]:
     """Return all rows of the table."""
-    found: list[_Row] = []
+    items: list[_Row] = []
     kinds, allowance = list(where), Allowance(rows.problems.source)
     allowance.expect(rows.known_count() or 0)
     for block in rows.blocks([*(where[kind] for kind in kinds), *where_labels]):
@@ -162,8 +162,8 @@ def _rows(
         good = np.ones(len(block.places), np.bool_)
         of_rows = block.columns[len(kinds) :]
         labels = list(labels_of_block(rows, label, names, block.places, of_rows, good))
-        found += map(_Row, block.places, paths, labels, splits, groups, good.tolist())
-    return found
+        items += map(_Row, block.places, paths, labels, splits, groups, good.tolist())
+    return items
 
 
 def _path(value: Any) -> str:
@@ -172,7 +172,7 @@ def _path(value: Any) -> str:
 
 
 def _to_dataset(
-    found: Sequence[_Row],
+    items: Sequence[_Row],
     rows: Rows,
     base: Path,
     group: str | None,
@@ -184,19 +184,19 @@ def _to_dataset(
     `label` says what the labels are, and `columns` are what their columns are called.
     """
     start = places.absolute(base)
-    divided, word = any(row.split for row in found), "line" if rows.by_line else "row"
+    divided, word = any(row.split for row in items), "line" if rows.by_line else "row"
     looker = _Looker(start, group, divided, word)
-    kept: list[tuple[str, _Row]] = []
-    for row in found:
+    good: list[tuple[str, _Row]] = []
+    for row in items:
         path = places.join(start, row.path)
         told = looker.problems(row, path)
         for message in told:
             rows.tell(row.place, message)
         if row.labelled and not told:
-            kept.append((path, row))
-    if not found:
+            good.append((path, row))
+    if not items:
         rows.problems.add("lists no items")
-    labels: Any = [row.label for _, row in kept]
+    labels: Any = [row.label for _, row in good]
     label_names: tuple[Label, ...] | None = None
     if isinstance(label, LabelCells):
         several = of_label_sets(labels, f"the column {quoted(label.column)}", rows.problems)
@@ -204,22 +204,22 @@ def _to_dataset(
     elif isinstance(label, str):
         refuse_twins(set(labels), f"the column {quoted(label)}", rows.problems)
     else:
-        labels = np.array(labels, np.float32).reshape(len(kept), len(columns))
+        labels = np.array(labels, np.float32).reshape(len(good), len(columns))
         label_names = columns
     rows.problems.stop()
     bad = rows.problems.items()
-    if not kept:
-        raise bad_items_error(bad, len(found))
-    names = [places.printable(row.path).replace(os.sep, "/") for _, row in kept]
-    places_ = [f"{rows.before}{row.place}: " for _, row in kept]
+    if not good:
+        raise bad_items_error(bad, len(items))
+    names = [places.printable(row.path).replace(os.sep, "/") for _, row in good]
+    places_ = [f"{rows.before}{row.place}: " for _, row in good]
     return Dataset(
-        [path for path, _ in kept],
+        [path for path, _ in good],
         labels,
         names,
-        [PART_NAMES[row.split.casefold()] for _, row in kept] if divided else None,
+        [PART_NAMES[row.split.casefold()] for _, row in good] if divided else None,
         origin=rows.problems.source,
         places=[place + name for place, name in zip(places_, names, strict=True)],
-        groups=None if group is None else [row.group for _, row in kept],
+        groups=None if group is None else [row.group for _, row in good],
         bad=bad,
         label_names=label_names,
     )

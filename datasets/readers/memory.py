@@ -189,17 +189,17 @@ def _names(things: Sequence[Any]) -> list[str]:
 
 def _refuse_twice(things: Sequence[Any]) -> None:
     """Raise `DataError` for paths that are there twice: they could end in two parts."""
-    found = Problems()
+    problems = Problems()
     first: dict[str, int] = {}
     for index, thing in enumerate(things):
         if isinstance(thing, str | os.PathLike):
             path = places.absolute(os.fsdecode(thing))
             if first.setdefault(path, index) != index:
-                found.add(
+                problems.add(
                     f"X[{index}] is the same file as X[{first[path]}]: {os.fsdecode(thing)}; "
                     "give every file once"
                 )
-    found.stop()
+    problems.stop()
 
 
 def _describe(value: Any) -> str:

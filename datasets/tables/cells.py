@@ -65,7 +65,7 @@ class Numbers:
     def _plain(self, cells: Sequence[str]) -> NDArray[np.float64] | None:
         together = "".join(cells)
         if self.thousands not in (None, "none"):
-            # 1,5 is no number there, though it would be one without its comma.
+            # 1,5 is not a number there, though it would be one without its comma.
             if any(self._ungroup(cell) is None for cell in cells):
                 return None
             cells = [self._ungroup(cell) or "" for cell in cells]
@@ -104,10 +104,10 @@ class Numbers:
         """Find out how numbers are written by cells that are not plain; return whether it helps."""
         if self.decimal is not None and self.thousands is not None:
             return False
-        found = _way_of(cells)
-        if found is None:
+        way = _way_of(cells)
+        if way is None:
             return False
-        decimal, thousands = found
+        decimal, thousands = way
         if self.decimal not in (None, decimal) or self.thousands not in (None, thousands):
             return False
         before = (self.decimal, self.thousands)

@@ -94,10 +94,10 @@ def _refuse_large(path: str) -> None:
         size = max(size, sheets_size(path))
     elif ending_of(path) == ".ods":
         size = max(size, tables_size(path))
-    lacking = shortage(size)
-    if lacking:
+    reason = shortage(size)
+    if reason:
         message = (
-            f"is too large to be read as a whole: up to {lacking}; save it as Parquet or CSV, "
+            f"is too large to be read as a whole: up to {reason}; save it as Parquet or CSV, "
             "which are read in parts"
         )
         raise DataError(Problem(message, source=path))
@@ -165,10 +165,12 @@ class _ArrowRows(Rows):
         super().__init__(problems)
         self.form = form
         # pandas keeps the numbers of rows in a column of such a name.
-        kept = [n for n, name in enumerate(schema.names) if not name.startswith("__index_level_")]
-        self.names = [schema.names[n] for n in kept]
-        self.types = [str(schema.types[n]) for n in kept]
-        self._indices = kept
+        columns = [
+            n for n, name in enumerate(schema.names) if not name.startswith("__index_level_")
+        ]
+        self.names = [schema.names[n] for n in columns]
+        self.types = [str(schema.types[n]) for n in columns]
+        self._indices = columns
 
     def known_count(self) -> int:
         """Return how many rows there are, which the file says."""
@@ -201,17 +203,17 @@ class _ArrowRows(Rows):
 
         kind = column.type
         if types.is_nested(kind) and not types.is_struct(kind):
-            lacking = shortage(_LISTED * len(column.flatten()))
-            if lacking:
+            reason = shortage(_LISTED * len(column.flatten()))
+            if reason:
                 raise DataError(
-                    Problem(f"has lists that are too long: {lacking}", source=self.problems.source)
+                    Problem(f"has lists that are too long: {reason}", source=self.problems.source)
                 )
         return _arrow_cells(column)
 
 
-def _within(kept: NDArray[np.int64], start: int, end: int) -> slice:
+def _within(rows: NDArray[np.int64], start: int, end: int) -> slice:
     """Return which of the indices, which rise, are from `start` to before `end`."""
-    first, last = np.searchsorted(kept, (start, end))
+    first, last = np.searchsorted(rows, (start, end))
     return slice(int(first), int(last))
 
 
@@ -277,11 +279,11 @@ class ParquetRows(_ArrowRows):
             ValueError
         ):  # encrypted, or damaged; the list of columns says how large all pages are
             size = chunk.total_uncompressed_size
-        lacking = shortage(_UNPACKED * size)
-        if lacking:
+        reason = shortage(_UNPACKED * size)
+        if reason:
             message = (
                 f"has a page in the column {quoted(chunk.path_in_schema)} that is too large: "
-                f"{lacking}; write it in smaller pages"
+                f"{reason}; write it in smaller pages"
             )
             raise DataError(Problem(message, source=self.problems.source))
 
@@ -325,9 +327,9 @@ class FeatherRows(_ArrowRows):
 
         fields = [self._indices[column] for column in columns]
         row = sum(map(_width, (self._schema.types[field] for field in fields)))
-        lacking = shortage(row * self._count // max(1, self._batches))
-        if lacking:
-            message = f"is written in parts that are too large: {lacking}; write smaller ones"
+        reason = shortage(row * self._count // max(1, self._batches))
+        if reason:
+            message = f"is written in parts that are too large: {reason}; write smaller ones"
             raise DataError(Problem(message, source=self._path))
         step, done = max(1, min(_AT_ONCE, _CELLS // max(1, len(fields)))), 0
         options = ipc.IpcReadOptions(included_fields=fields)
@@ -425,8 +427,8 @@ def _share_values(column: Any) -> list[Any]:
     """Return a column of Arrow that keeps equal values once: they are the same objects here."""
     used = column.indices.unique().drop_null()
     values = [_file_content(value) for value in column.dictionary.take(used).to_pylist()]
-    found = dict(zip(used.to_pylist(), values, strict=True))
-    return [None if index is None else found[index] for index in column.indices.to_pylist()]
+    shared = dict(zip(used.to_pylist(), values, strict=True))
+    return [None if index is None else shared[index] for index in column.indices.to_pylist()]
 
 
 def _file_content(value: Any) -> Any:

@@ -239,29 +239,29 @@ class _Finder:
         problems.stop()
 
     def _lacks(self) -> str:
-        names, lacking = self.rows.names, self.lacking
+        names, missing = self.rows.names, self.lacking
         if not names:
             return "has no rows"
-        several = "columns" if len(lacking) > 1 else "column"
-        said = f"has no {several} {listed([quoted(name) for name in lacking])}"
-        near = suggestion(lacking[0], names) if len(lacking) == 1 else ""
+        several = "columns" if len(missing) > 1 else "column"
+        message = f"has no {several} {listed([quoted(name) for name in missing])}"
+        near = suggestion(missing[0], names) if len(missing) == 1 else ""
         if near:
-            said += near
+            message += near
         elif self.rows.form.header is False:
-            said += "; without a header, columns are called by their numbers."
+            message += "; without a header, columns are called by their numbers."
         elif self._looks_like_row():
-            said += "; its first line holds numbers: is the line with the names missing?"
+            message += "; its first line holds numbers: is the line with the names missing?"
             if not self.trained:
-                said += " Then set 'header: false', and call columns by their numbers, from 1."
-        elif all(name.isdecimal() for name in lacking) and self.rows.by_line:
-            said += "; columns are called by their numbers with 'header: false'."
+                message += " Then set 'header: false', and call columns by their numbers, from 1."
+        elif all(name.isdecimal() for name in missing) and self.rows.by_line:
+            message += "; columns are called by their numbers with 'header: false'."
         else:
-            said += "."
+            message += "."
         if self.trained:
-            said += (
+            message += (
                 " The model was trained on columns of these names, and accepts them in any order."
             )
-        return f"{said} It has: {listed([quoted(name)[1:-1] for name in names])}"
+        return f"{message} It has: {listed([quoted(name)[1:-1] for name in names])}"
 
     def _looks_like_row(self) -> bool:
         values = [Numbers(".", "none").read([name]) for name in self.rows.names if name]
@@ -568,8 +568,8 @@ def _dataset(
 ) -> Dataset:
     """Return what was read; raise `DataError` if it cannot be used as a whole."""
     problems = rows.problems
-    divided = any(read.splits)
-    if divided:
+    has_parts = any(read.splits)
+    if has_parts:
         for place, part in zip(read.places, read.splits, strict=True):
             if part.casefold() not in PART_NAMES:
                 rows.refuse(place, no_part(part))
@@ -594,7 +594,7 @@ def _dataset(
         things,
         labels,
         places.Numbered(f"{word} ", read.places),
-        [PART_NAMES[part.casefold()] for part in read.splits] if divided else None,
+        [PART_NAMES[part.casefold()] for part in read.splits] if has_parts else None,
         origin=problems.source,
         notes=notes,
         places=places.Numbered(rows.before, read.places),

@@ -110,18 +110,19 @@ def read_marks(
     if marks is not None:
         return marks
     each = [mark_of(cell) for cell in cells]
-    odd = [row for row, mark in enumerate(each) if mark is None]
-    told = [f"the label in {quoted(name)} is {shown(plain_value(cells[row]))}" for row in odd]
+    wrong = [row for row, mark in enumerate(each) if mark is None]
+    problems = [f"the label in {quoted(name)} is {shown(plain_value(cells[row]))}" for row in wrong]
     allowed = f"the cells of a label among several are {ALLOWED}"
-    if len(odd) > _FEW and 2 * len(odd) > len(cells):
+    if len(wrong) > _FEW and 2 * len(wrong) > len(cells):
         rows.refuse(
-            numbers[odd[0]],
-            f"{told[0]}, and {len(odd) - 1:,} more are no better; {allowed}. If it is a column of "
+            numbers[wrong[0]],
+            f"{problems[0]}, and {len(wrong) - 1:,} more are no better; {allowed}. If it is a "
+            "column of "
             "classes, name it alone, without brackets; if each cell holds all labels of an item, "
             f"write label: {{column: {name}}}",
         )
         rows.problems.stop()
-    for row, message in zip(odd, told, strict=True):
+    for row, message in zip(wrong, problems, strict=True):
         good[row] = False
         rows.tell(numbers[row], f"{message}; {allowed}")
     return np.array([math.nan if mark is None else mark for mark in each], np.float32)

@@ -488,14 +488,14 @@ class JsonLines(_Text):
 
     def _has_all(self, line: int, given: dict[str, Any], names: Iterable[str]) -> bool:
         """Return whether an object has exactly the right names; add a problem if not."""
-        lacking = [name for name in names if name not in given]
-        for name in lacking:
+        missing = [name for name in names if name not in given]
+        for name in missing:
             near = suggestion(name, [each for each in given if each not in self.names])
             self.tell(line, f"has no {quoted(name)}{near or '; every line must have it, or null'}")
         others = [name for name in given if name not in self.names] if self._complete else []
         for name in others:
             self.tell(line, f"has {quoted(name)}, which the first line does not have")
-        return not (lacking or others)
+        return not (missing or others)
 
 
 def text_rows(

@@ -1,4 +1,4 @@
-"""What the sheets of Excel and OpenDocument files take, told by a look before they are read."""
+"""Estimates of the memory that the sheets of Excel and OpenDocument files take."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def _repeated_cells(archive: zipfile.ZipFile) -> int:
     most = rows = empty_rows = width = times = cells = empty = 0
     with archive.open("content.xml") as file:
         for kind, tag in itertools.chain(_elements(file), [(b"table", b"")]):
-            found = _TIMES.search(tag)
-            number = int(found[1][:12]) if found else 1
+            match = _TIMES.search(tag)
+            number = int(match[1][:12]) if match else 1
             if not kind.endswith(b"cell"):  # the row before is complete
                 rows, empty_rows = (
                     (rows + empty_rows + times, 0) if cells else (rows, empty_rows + times)

@@ -222,9 +222,9 @@ class _Recent:
 
     def get(self, thing: str | bytes, value: Any) -> Any:
         """Return the value stored for an equal item; else store `value`, and return it."""
-        found = self._known.get(thing)
-        if found is not None:
-            return found
+        number = self._known.get(thing)
+        if number is not None:
+            return number
         self._size += _OBJECT + len(thing)
         if self._size > _EQUAL:
             self._known, self._size = {}, _OBJECT + len(thing)

@@ -357,7 +357,7 @@ def test_parts_that_the_data_names_keep_their_groups() -> None:
 def test_groups_that_the_data_itself_divides_are_refused() -> None:
     data = grouped(["a", "b"] * 4, ["g"] * 4 + ["h"] * 4, ["train"] * 6 + ["test"] * 2)
 
-    with pytest.raises(DataError, match="the group 'h' stands in the parts train and test, which"):
+    with pytest.raises(DataError, match="the group 'h' is in the parts train and test, which"):
         divide(data, test=0, validation=0, seed=0)
 
 
@@ -431,7 +431,7 @@ def test_the_largest_groups_are_for_training() -> None:
 def test_parts_that_the_data_names_stay_when_the_largest_come_first() -> None:
     parts = ["test"] * 4 + ["train"] * 10
     assert by_size(of_sizes([4, 6, 2, 2], parts), 0.2, 0.2) == [["1", "3"], ["2"], ["0"]]
-    with pytest.raises(DataError, match="the group '0' stands in the parts train and test"):
+    with pytest.raises(DataError, match="the group '0' is in the parts train and test"):
         by_size(of_sizes([4, 10], ["test"] * 3 + ["train"] * 11), 0.2, 0.0)
 
 

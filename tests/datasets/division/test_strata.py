@@ -124,7 +124,7 @@ def test_a_fold_is_the_test_part_that_the_data_names() -> None:
 @pytest.mark.parametrize(
     ("rows", "parts", "message"),
     [
-        ([[1, 0], [1, 0]], None, "no label is there for some items and not for others"),
+        ([[1, 0], [1, 0]], None, "each label is the same for all items"),
         ([[1, np.nan], [1, 0]], None, "so there is nothing to learn; the labels are 'a', 'b'"),
         ([[1, 0], [0, 1]], ["test", "test"], "no item is in the part 'train'"),
     ],
