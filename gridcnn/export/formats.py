@@ -53,22 +53,22 @@ def make_format(name: str, options: dict[str, Any]) -> Format:
         SpecError: it does not take an option, or not this value.
     """
     chosen: type[Format] = FORMATS[name]
-    odd = [option for option in options if option not in chosen.model_fields]
-    if odd:
+    strangers = [option for option in options if option not in chosen.model_fields]
+    if strangers:
         takers = {
             option: [other for other in FORMATS if option in FORMATS[other].model_fields]
-            for option in odd
+            for option in strangers
         }
         raise SpecError(
             *(
                 f"the option {quoted(option)} is for --to {listed(takers[option])}; got --to {name}"
                 if takers[option]
                 else f"there is no option {quoted(option)} of an export"
-                for option in odd
+                for option in strangers
             )
         )
-    made: Format = chosen(**options)
-    return made
+    form: Format = chosen(**options)
+    return form
 
 
 def export(
@@ -118,9 +118,9 @@ def prepare(
     paths = form.paths(target)
     for each in paths.values():
         refuse_taken(each, form.mark, force=overwrite, remedy=remedy)
-    made = form.export(model, target)
-    contents = {ending: made.contents[ending] for ending in paths}
-    return Written(tuple(paths.values()), form, replace(made, contents=contents))
+    exported = form.export(model, target)
+    contents = {ending: exported.contents[ending] for ending in paths}
+    return Written(tuple(paths.values()), form, replace(exported, contents=contents))
 
 
 def _refuse_name(path: Path, form: Format, usual: str) -> None:

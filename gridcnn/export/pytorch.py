@@ -178,8 +178,8 @@ def _pooling(line: _Line, _: Mapping[str, Array]) -> None:
 def _rectification(line: _Line, _: Mapping[str, Array]) -> None:
     stage = line.op.stage
     assert isinstance(stage, Rectification)
-    made = f"F.leaky_relu({line.source}, {stage.leak})" if stage.leak else f"F.relu({line.source})"
-    line.compute(made)
+    code = f"F.leaky_relu({line.source}, {stage.leak})" if stage.leak else f"F.relu({line.source})"
+    line.compute(code)
 
 
 def _activation(line: _Line, _: Mapping[str, Array]) -> None:
@@ -200,11 +200,11 @@ def _normalization(line: _Line, weights: Mapping[str, Array]) -> None:
             "num_batches_tracked": np.array(0, np.int64),
         }
         momentum = round(1 - stage.momentum, 12)
-        made = f"BatchNorm2d({channels}, eps={stage.epsilon}, momentum={momentum})"
+        code = f"BatchNorm2d({channels}, eps={stage.epsilon}, momentum={momentum})"
     else:
         groups = stage.group_count(line.op.input)
-        made = f"GroupNorm({groups}, {channels}, eps={stage.epsilon})"
-    line.compute(f"{line.module(made, state)}({line.source})")
+        code = f"GroupNorm({groups}, {channels}, eps={stage.epsilon})"
+    line.compute(f"{line.module(code, state)}({line.source})")
 
 
 def _gate(line: _Line, weights: Mapping[str, Array]) -> None:
@@ -299,7 +299,7 @@ _FILE = '''"""{title}: a network of gridcnn {version}, in PyTorch. Its weights a
     network = load()
     votes = vote(network, grids)             # (items, {classes}), in the order of CLASSES
 
-To train on, take `network.train()`, and `network(grids)`, which are the logits.
+To continue training, call `network.train()`; `network(grids)` returns the logits.
 """
 
 from pathlib import Path
@@ -346,7 +346,7 @@ def _file(model: Model, weights: str, code: Code) -> str:
         classes=len(model.classes),
         names=names,
         network=class_text(code, model.shape),
-        sums="" if model.several else ", and 1 in all",
+        sums="" if model.several else ", and they add up to 1",
         votes=votes,
     )
 
@@ -355,10 +355,10 @@ def _about(model: Model) -> str:
     """Return what goes in, and how gridcnn makes it of items."""
     shape = model.shape
     channels = "1 channel" if shape.channels == 1 else f"{shape.channels} channels"
-    told = (
-        f"What goes in are grids, float32 (items, {', '.join(map(str, shape.sizes))}): {channels}, "
+    sentence = (
+        f"The input is grids, float32 (items, {', '.join(map(str, shape.sizes))}): {channels}, "
         f"rows ({_axis(shape.row_axis)}) and columns ({_axis(shape.column_axis)}). gridcnn makes "
-        f"them of items with the adapter `{model.adapter.title}` and these settings, as "
+        f"them from items with the adapter `{model.adapter.title}` and these settings; "
         "`gridcnn.load(MODEL).adapted(things).grids.values` returns them:"
     )
     settings = to_yaml(model.spec.model_copy(update={"stages": (), "head": None, "data": None}))
@@ -367,7 +367,7 @@ def _about(model: Model) -> str:
     # What is in a docstring must not end it.
     lines = lines.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
     lines = lines.encode("ascii", "backslashreplace").decode()
-    return f"{textwrap.fill(told, _WIDTH)}\n\n{lines}"
+    return f"{textwrap.fill(sentence, _WIDTH)}\n\n{lines}"
 
 
 def _axis(axis: Axis) -> str:

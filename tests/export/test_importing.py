@@ -406,8 +406,8 @@ def test_networks_that_do_not_vote_are_refused(tmp_path: Path) -> None:
         dense(tmp_path / "c.onnx", np.ones((4, 1)), "Softmax"),
     ]
     reasons = [
-        "it computes nothing that stages stand for",
-        "what comes out are maps of 3 x 3 x 3, and no votes",
+        "it has no operation that could become a stage",
+        "its output is maps of 3 x 3 x 3, not votes",
         "it votes for a single class, which always has all votes",
     ]
     for file, reason in zip(files, reasons, strict=True):

@@ -176,8 +176,8 @@ class Compilation:
             relocation=target.relocation,
             abi=target.abi,
         )
-        made = translate(job)
-        content = without_float_arguments(made.content)
+        code = translate(job)
+        content = without_float_arguments(code.content)
         if self.inside:
             content = filled_in(content, weights)
         contents = read_object(content)
@@ -195,7 +195,7 @@ class Compilation:
             weights_bytes=len(weights),
             code_bytes=contents.loaded - (len(weights) if self.inside else 0),
             work_bytes=_FLOAT * emitter.work_floats,
-            stack_bytes=deepest(text, made.frames, f"{self.name}_run", self._spare),
+            stack_bytes=deepest(text, code.frames, f"{self.name}_run", self._spare),
             needs=contents.undefined,
         )
 
@@ -214,8 +214,8 @@ def refuse_foreign_stages(network: Network, ops: Sequence[Op]) -> None:
     """
     problems = [
         Problem(
-            f"{op.label} cannot be compiled: stages of other packages have no machine code; "
-            "leave it out, or export to another form"
+            f"{op.label} cannot be compiled: stages of other packages have no machine code; leave "
+            "it out, or export to another format"
         )
         for op in ops
         if not has_kernel(op)
@@ -271,8 +271,8 @@ def deepest(text: str, frames: Mapping[str, int], name: str, spare: int) -> int:
     """
     calls: dict[str, set[str]] = {}
     for part in re.split(r"(?=^define )", text, flags=re.MULTILINE):
-        if found := _DEFINED.match(part):
-            calls[found[1]] = set(_CALL.findall(part))
+        if match := _DEFINED.match(part):
+            calls[match[1]] = set(_CALL.findall(part))
     known: dict[str, int] = {}
 
     def depth(function: str) -> int:

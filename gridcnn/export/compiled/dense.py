@@ -56,9 +56,9 @@ def _dense(weights: Array, channels: int) -> Array:
         weights: those that see their group, `(filters, channels of a group, rows, columns)`.
         channels: all channels.
     """
-    filters, seen, *sizes = weights.shape
-    groups = channels // seen
-    dense = np.zeros((groups, filters // groups, groups, seen, *sizes), np.float32)
+    filters, shape, *sizes = weights.shape
+    groups = channels // shape
+    dense = np.zeros((groups, filters // groups, groups, shape, *sizes), np.float32)
     for group in range(groups):
-        dense[group, :, group] = weights.reshape(groups, filters // groups, seen, *sizes)[group]
+        dense[group, :, group] = weights.reshape(groups, filters // groups, shape, *sizes)[group]
     return dense.reshape(filters, channels, *sizes)

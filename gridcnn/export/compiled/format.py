@@ -119,7 +119,7 @@ class C(Format):
 
 
 def compile_untrained(network: Network, target: str | None, cpu: str | None) -> Compiled:
-    """Return a network compiled with any weights, which tells what it will take.
+    """Return a network compiled with any weights, for the sizes that it will take.
 
     Raises:
         UserError: there is no such target, or a stage cannot be compiled.

@@ -44,9 +44,9 @@ def header(compiled: Compiled, meaning: Meaning, weights_file: str = "") -> str:
     """
     name, upper = compiled.name, compiled.name.upper()
     shape = compiled.network.shape
-    made = entering(meaning.adapter, name, indices=compiled.indices) if meaning.adapter else None
+    entry = entering(meaning.adapter, name, indices=compiled.indices) if meaning.adapter else None
     parts = [
-        _comment([*_about(compiled, weights_file), *(made.comments if made else ())]),
+        _comment([*_about(compiled, weights_file), *(entry.comments if entry else ())]),
         f"#ifndef {upper}_H\n#define {upper}_H\n\n#include <stdint.h>\n",
         '#ifdef __cplusplus\nextern "C" {\n#endif\n',
         _sizes(compiled, shape),
@@ -54,8 +54,8 @@ def header(compiled: Compiled, meaning: Meaning, weights_file: str = "") -> str:
         *_rows(upper, meaning),
         _prototype(compiled, weights_file),
     ]
-    if made and made.code:
-        parts.append(made.code)
+    if entry and entry.code:
+        parts.append(entry.code)
     parts += [_best(name, meaning), "#ifdef __cplusplus\n}\n#endif\n", f"#endif /* {upper}_H */\n"]
     return "\n".join(parts)
 
@@ -162,14 +162,17 @@ def _prototype(compiled: Compiled, weights_file: str) -> str:
     name, upper = compiled.name, compiled.name.upper()
     form = "const int32_t" if compiled.indices else "const float"
     size = "COLUMNS" if compiled.indices else "CELLS"
-    odd = f"a row is not in -1..{upper}_ROWS-1" if compiled.indices else "a cell is NaN or infinite"
+    reason = (
+        f"a row is not in -1..{upper}_ROWS-1" if compiled.indices else "a cell is NaN or infinite"
+    )
     sentences = [
         f"Count the votes for one grid. `grid` has {upper}_{size} numbers. `votes` gets "
         f"{upper}_CLASSES numbers of 0..1. `work` is memory of {upper}_WORK_BYTES bytes that may "
         f"hold anything; it begins at a multiple of 4, and is read fastest at one of "
         f"{upper}_WORK_ALIGNMENT.",
         "",
-        f"Returns 0 if the votes are there; {ODD} if {odd}; {OVERFLOW} if the votes are not finite "
+        f"Returns 0 if the votes are there; {ODD} if {reason}; {OVERFLOW} if the votes are not "
+        "finite "
         "numbers, since the cells are too far from those of the training.",
     ]
     arguments = [f"{form} *grid", "float *votes", "void *work"]

@@ -68,7 +68,7 @@ class Translation:
 
 
 def translate(job: Job) -> Translation:
-    """Return what LLVM makes of a job.
+    """Return LLVM's result for a job.
 
     Raises:
         UnknownProcessorError: there is no such processor or feature; the message says which.

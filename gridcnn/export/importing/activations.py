@@ -75,6 +75,6 @@ def read_error_function(reader: Reader, node: Node) -> Value:
         raise Unsupported
     value = reader.values[source]
     reader.done |= {*end.outputs, *first.outputs, *second.outputs}
-    made = reader.add("activation", {"function": "gelu"}, [value], reader.sizes_of(value))
-    reader.values[second.outputs[0]] = made
-    return made
+    result = reader.add("activation", {"function": "gelu"}, [value], reader.sizes_of(value))
+    reader.values[second.outputs[0]] = result
+    return result

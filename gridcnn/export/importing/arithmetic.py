@@ -68,7 +68,7 @@ def _by_channel(reader: Reader, value: Value, node: Node, number: Array) -> Valu
 
 
 def _product(reader: Reader, node: Node) -> Value:
-    """Return the product of a grid with something made of it: a SiLU, a GELU or a gate."""
+    """Return the product of a grid with something computed from it: a SiLU, a GELU or a gate."""
     for place in (0, 1):
         value, name = reader.data(node, place), node.inputs[1 - place]
         number = reader.data(node, 1 - place).step
@@ -82,7 +82,7 @@ def _product(reader: Reader, node: Node) -> Value:
         gate = _gate(reader, value, number)
         if gate is not None:
             return gate
-    raise Unsupported("of two values that depend on the item, which is no SiLU and no gate")
+    raise Unsupported("of two values that depend on the item, which is neither a SiLU nor a gate")
 
 
 def _gate(reader: Reader, value: Value, last: int) -> Value | None:

@@ -116,9 +116,9 @@ def read_dense(reader: Reader, node: Node) -> Value:
     value = reader.data(node)
     if node.operator == "Gemm":
         plain = {"alpha": 1.0, "beta": 1.0, "transA": 0}
-        odd = [name for name, usual in plain.items() if node.settings.get(name, usual) != usual]
-        if odd:
-            raise Unsupported(f"{odd[0]} {node.settings[odd[0]]}")
+        unusual = [name for name, usual in plain.items() if node.settings.get(name, usual) != usual]
+        if unusual:
+            raise Unsupported(f"{unusual[0]} {node.settings[unusual[0]]}")
         weights = np.asarray(reader.need(node, 1), np.float32)
         weights = weights if node.settings.get("transB", 0) else weights.T
         bias = reader.constant(node, 2)
@@ -139,7 +139,7 @@ def _add_dense(reader: Reader, value: Value, weights: Array, bias: Array | None)
     elif value.form == "flat" or (rows == columns == 1 and value.form == "grid"):
         laid = weights.reshape(-1, channels, rows, columns)
     else:
-        raise Unsupported("its input is no list of all cells of an item")
+        raise Unsupported("its input is not a list of all cells of an item")
     settings: dict[str, Any] = {"filters": len(laid), "kernel_size": ["all", "all"]}
     parameters = {"weights": np.ascontiguousarray(laid)}
     if bias is None:

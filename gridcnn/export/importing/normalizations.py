@@ -53,15 +53,15 @@ def read_instance_normalization(reader: Reader, node: Node) -> Value:
     gain, bias = (np.ravel(reader.need(node, place)).astype(np.float32) for place in (1, 2))
     if not groups:
         if value.form not in ("grid", "row"):
-            raise Unsupported("its input is no grid")
+            raise Unsupported("its input is not a grid")
         groups = channels
     gain, bias = (np.repeat(each, channels // groups) for each in (gain, bias))
     settings = {"kind": "group", "groups": groups, "epsilon": _epsilon(node)}
-    made = reader.add(
+    result = reader.add(
         "normalization",
         settings,
         [value],
         reader.sizes_of(value),
         {"gain": gain, "bias": bias},
     )
-    return replace(made, groups=value.groups)
+    return replace(result, groups=value.groups)

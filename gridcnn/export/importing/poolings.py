@@ -108,7 +108,7 @@ def read_pooling_of_all(reader: Reader, node: Node) -> Value:
     """Return what a pooling of whole maps makes."""
     value = reader.data(node)
     if value.form not in ("grid", "row", "last", "row last"):
-        raise Unsupported("its input is no grid")
+        raise Unsupported("its input is not a grid")
     if node.operator.startswith("Reduce"):
         axes = reader.constant(node, 1) if len(node.inputs) > 1 else node.settings.get("axes")
         dimensions = len(reader.shape_of(node.inputs[0]))

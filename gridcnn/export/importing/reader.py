@@ -174,7 +174,7 @@ class Reader:
         form: str = "",
         is_dense: bool = False,
     ) -> Value:
-        """Add a step; return what comes out, in the form of what enters, if not told."""
+        """Add a step; return its output, by default in the form of its input."""
         numbers = tuple(source.step for source in sources)
         self.steps.append(Step(kind, settings, numbers, sizes, parameters or {}, is_dense))
         return Value(len(self.steps), form or sources[0].form)
@@ -183,15 +183,15 @@ class Reader:
         """Return the one node that reads a value, if it is of this operator."""
         if self.readers[name] != 1:
             return None
-        found = [node for node in self.trace.nodes if name in node.inputs]
-        return found[0] if found[0].operator == operator else None
+        readers = [node for node in self.trace.nodes if name in node.inputs]
+        return readers[0] if readers[0].operator == operator else None
 
 
 def grid_of(reader: Reader, node: Node) -> Value:
     """Return the input of a node, which has to be a grid with its channels first."""
     value = reader.data(node)
     if value.form not in ("grid", "row"):
-        raise Unsupported("its input is no grid of channels, rows and columns, in this order")
+        raise Unsupported("its input is not a grid of channels, rows and columns, in this order")
     return value
 
 

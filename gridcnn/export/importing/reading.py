@@ -54,7 +54,7 @@ def import_onnx(
             numbers from 0.
 
     Raises:
-        ModelFileError: the file cannot be read, or is no network of one input.
+        ModelFileError: the file cannot be read, or is not a network with one input.
         UserError: it has operators that no stage stands for; there is one line for each. Or it
             does not vote for classes, or holds NaN or infinite weights.
         SpecError: `classes` are not as many as the votes.
@@ -91,26 +91,26 @@ def import_onnx(
     if is_binary:
         notes.append(
             "the file ends with one vote, read as that of the second of two classes; a network "
-            "that predicts a number is no classifier"
+            "that predicts a number is not a classifier"
         )
     elif not reader.votes:
         notes.append("the file ends with logits; votes are their softmax")
     if not own:
         notes.append(
-            "the file does not say how items become arrays; the model takes arrays as the file "
-            "does, and another adapter can be written into the spec"
+            "the file does not say how items become arrays, so the model takes arrays; you can "
+            "name another adapter in the spec"
         )
     twice = len(order) - len({id(step) for step in order})
     if twice:
         notes.append(
-            f"branches share {twice} of the stages, which are in each of them now, with the same "
-            "weights"
+            f"branches share {twice} of the stages; each branch now has its own copy, with the "
+            "same weights"
         )
     difference = _difference(model, given, reader)
     if not difference <= _TOLERANCE:
         raise UserError(
-            f"{file} is not imported: what was made of it votes otherwise, by up to "
-            f"{difference:.2g}; this is a fault of gridcnn, please report it"
+            f"{file} is not imported: the votes of the imported network differ, by up to "
+            f"{difference:.2g}; this is a bug in gridcnn, please report it"
         )
     return Imported(model, difference, tuple(notes))
 
@@ -163,13 +163,13 @@ def _with_adapter(spec: Spec, reader: Reader) -> tuple[Spec, bool]:
 def _refuse_no_votes(
     file: Path, given: Trace, reader: Reader, layers: Sequence[Step], start: int
 ) -> None:
-    """Raise `UserError` if what comes out are no votes for classes."""
+    """Raise `UserError` if the output is not votes for classes."""
     shape = given.shapes[given.output][1:]
     if not layers and not start:
-        reason = "it computes nothing that stages stand for"
+        reason = "it has no operation that could become a stage"
     elif not layers and sum(size > 1 for size in shape) > 1:
         sizes = " x ".join(map(str, shape))
-        reason = f"what comes out are maps of {sizes}, and no votes"
+        reason = f"its output is maps of {sizes}, not votes"
     elif max(shape, default=1) == 1 and reader.votes in ("softmax", "logsoftmax"):
         reason = "it votes for a single class, which always has all votes"
     else:
@@ -239,17 +239,17 @@ def _difference(model: Model, given: Trace, reader: Reader) -> float:
     laid = laid.reshape(-1, *given.shapes[given.input][1:])
     session = session_of(given.content)
     parts = [laid[n : n + 1] for n in range(_ITEMS)] if given.is_fixed else [laid]
-    found = np.concatenate(
+    votes = np.concatenate(
         [
             session.run([given.output], {given.input: np.ascontiguousarray(part)})[0]
             for part in parts
         ]
     ).reshape(_ITEMS, -1)
-    if found.shape[1] < len(model.classes):  # of two classes, the vote for the second
-        first = 1 - found if reader.votes else np.zeros_like(found)
-        found = np.concatenate([first, found], axis=1)
+    if votes.shape[1] < len(model.classes):  # of two classes, the vote for the second
+        first = 1 - votes if reader.votes else np.zeros_like(votes)
+        votes = np.concatenate([first, votes], axis=1)
     if reader.votes == "logsoftmax":
-        found = np.exp(found)
+        votes = np.exp(votes)
     if not reader.votes:
-        found = model.head.votes(found)
-    return float(np.abs(model.votes_of_grids(grids) - found).max())
+        votes = model.head.votes(votes)
+    return float(np.abs(model.votes_of_grids(grids) - votes).max())

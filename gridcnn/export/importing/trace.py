@@ -23,7 +23,7 @@ from gridcnn.grid import Array
 _LARGEST = 2**31
 _FEWEST, _MOST = 3, 4  # dimensions of the input
 _ONLY_SHAPE = frozenset({"Shape", "Size"})
-"""Operators whose result does not depend on the numbers that go in."""
+"""Operators whose result does not depend on the values of their input."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def trace(path: Path) -> Trace:
     """Return what is in a file of ONNX.
 
     Raises:
-        ModelFileError: it cannot be read, is damaged, or is no network of one input and output.
+        ModelFileError: it cannot be read, is damaged, or is not a network with one input and one
+            output.
         UserError: a package is missing.
     """
     need_onnx()
@@ -89,23 +90,23 @@ def trace(path: Path) -> Trace:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "it is damaged"
         raise ModelFileError(f"{path} is not an ONNX file that can be used: {reason}") from None
     stored = {each.name for each in model.graph.initializer}
-    taken = [each for each in model.graph.input if each.name not in stored]
-    if len(taken) != 1 or not model.graph.output:
-        names = listed([each.name for each in taken])
+    inputs = [each for each in model.graph.input if each.name not in stored]
+    if len(inputs) != 1 or not model.graph.output:
+        names = listed([each.name for each in inputs])
         raise ModelFileError(
-            f"{path} has {len(taken)} inputs ({names}); a network with one can be imported"
+            f"{path} has {len(inputs)} inputs ({names}); a network with one can be imported"
         )
-    sizes = [each.dim_value or 0 for each in taken[0].type.tensor_type.shape.dim]
+    sizes = [each.dim_value or 0 for each in inputs[0].type.tensor_type.shape.dim]
     is_fixed = bool(sizes) and sizes[0] == 1
     if not _FEWEST <= len(sizes) <= _MOST or 0 in sizes[1:]:
         raise ModelFileError(
-            f"{path} takes {_form(taken[0])}; (items, channels, rows, columns) of known sizes can "
+            f"{path} takes {_form(inputs[0])}; (items, channels, rows, columns) of known sizes can "
             "be imported"
         )
-    runnable = _with_all_outputs(onnx, model, taken[0])
-    values = _run(runnable, taken[0].name, (1, *sizes[1:]), path)
+    runnable = _with_all_outputs(onnx, model, inputs[0])
+    values = _run(runnable, inputs[0].name, (1, *sizes[1:]), path)
     output = model.graph.output[0].name
-    depends = {taken[0].name}
+    depends = {inputs[0].name}
     nodes = []
     for node in _ancestors(model.graph.node, output):
         if node.op_type not in _ONLY_SHAPE and depends & set(node.input):
@@ -114,7 +115,7 @@ def trace(path: Path) -> Trace:
     arrays = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
     constants = {**arrays, **{name: each for name, each in values.items() if name not in depends}}
     shapes = {name: np.shape(each) for name, each in values.items()}
-    shapes[taken[0].name] = (1, *sizes[1:])
+    shapes[inputs[0].name] = (1, *sizes[1:])
     metadata = {each.key: each.value for each in model.metadata_props}
     result = output
     makers = {name: node for node in nodes for name in node.outputs}
@@ -122,7 +123,7 @@ def trace(path: Path) -> Trace:
         result = makers[result].inputs[0]
     return Trace(
         content,
-        taken[0].name,
+        inputs[0].name,
         output,
         result,
         tuple(nodes),
@@ -204,12 +205,12 @@ def _run(content: bytes, name: str, sizes: Sequence[int], path: Path) -> dict[st
     try:
         session = session_of(content)
         outputs = [each.name for each in session.get_outputs()]
-        found = session.run(outputs, {name: np.zeros(sizes, np.float32)})
+        values = session.run(outputs, {name: np.zeros(sizes, np.float32)})
     except UserError:
         raise
     except Exception as error:  # ONNX Runtime has errors of its own for each failure
         raise ModelFileError(Problem(_reason(str(error)), str(path))) from None
-    return dict(zip(outputs, found, strict=True))
+    return dict(zip(outputs, values, strict=True))
 
 
 def _reason(text: str) -> str:

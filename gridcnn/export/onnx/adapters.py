@@ -1,4 +1,4 @@
-"""The adapters as nodes of ONNX: what each makes of an item, inside the file."""
+"""The adapters as nodes of ONNX: how each turns an item into a grid, inside the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gridcnn.export.onnx.values import Value
 
 @dataclass(frozen=True)
 class Feed:
-    """The grids that a file makes of its input, and what has to go in.
+    """The grids that a file computes from its input, and the input that it needs.
 
     Attributes:
         grids: the value, float32 `(items, channels, rows, columns)`; empty if there are `indices`.

@@ -35,7 +35,7 @@ _FEW = 8  # columns from which a band can be seen
 
 
 def table(graph: Graph, at: Value, entry: Callable[[int], Any], dtype: Any = np.int64) -> Value:
-    """Return what a function makes of a number of pixels, from 0 to `LOOK`, of the same shape."""
+    """Return a function of a number of pixels, from 0 to `LOOK`, in the same shape."""
     return constant(graph, [entry(number) for number in range(LOOK + 1)], dtype).take(at)
 
 
@@ -178,10 +178,10 @@ def _straight_band(
     is_band = is_band & _is_seen(is_seen, is_asked, is_shown, width)
     is_band = is_band & _is_straight(off, is_asked, shorter)
     spread = (_middle(abs(off), is_seen) * 2.5).maximum(1)
-    found = where(has_end, end.cast(DOUBLE).maximum(line - spread).minimum(line + spread), line)
-    found = where(is_in | is_seen, found.ceil() + 1.0, 0.0)
-    found = found.maximum(0).minimum(limit.cast(DOUBLE)).cast(np.int64)
-    return where(is_band, found, 0)
+    edge = where(has_end, end.cast(DOUBLE).maximum(line - spread).minimum(line + spread), line)
+    edge = where(is_in | is_seen, edge.ceil() + 1.0, 0.0)
+    edge = edge.maximum(0).minimum(limit.cast(DOUBLE)).cast(np.int64)
+    return where(is_band, edge, 0)
 
 
 def _is_seen(seen: Value, asked: Value, shown: Value, width: Value) -> Value:
@@ -201,8 +201,8 @@ def _is_seen(seen: Value, asked: Value, shown: Value, width: Value) -> Value:
 
 def _enough(seen: Value, asked: Value, part: float) -> Value:
     """Return whether a part of the columns that are asked are seen, bool `(1,)`."""
-    found, total = number_of(seen & asked, keep=True), number_of(asked, keep=True)
-    return found.cast(np.float32) >= total.cast(np.float32) * part
+    counts, total = number_of(seen & asked, keep=True), number_of(asked, keep=True)
+    return counts.cast(np.float32) >= total.cast(np.float32) * part
 
 
 def _rank(mask: Value) -> Value:

@@ -43,11 +43,11 @@ def session_of(content: bytes) -> Any:
 def votes_in_runtime(model: Model, content: bytes, things: Things) -> NDArray[np.float32]:
     """Return the votes of a file in ONNX Runtime, float32 `(items, classes)`."""
     session = session_of(content)
-    (taken,) = session.get_inputs()
-    dtype = np.dtype(TYPES[taken.type])
+    (inputs,) = session.get_inputs()
+    dtype = np.dtype(TYPES[inputs.type])
     votes = np.empty((len(things), len(model.classes)), np.float32)
-    for chosen, array in batches(model.adapter, taken.name, dtype, things):
-        votes[chosen] = session.run(["votes"], {taken.name: array})[0]
+    for chosen, array in batches(model.adapter, inputs.name, dtype, things):
+        votes[chosen] = session.run(["votes"], {inputs.name: array})[0]
     return votes
 
 

@@ -32,7 +32,7 @@ class Onnx(Format):
     input: Literal["item", "number", "grid"] = "item"
     """What goes in. `item`: items, as pixels, samples, characters, words or numbers; `number`:
     of texts of words, the numbers of words in a table, for programs that know no texts; `grid`:
-    the grids that the adapter makes of items, if other code does that."""
+    the grids that the adapter makes, if other code makes them."""
     opset: Opset = USUAL
     """The version of the operators, 13 to 21; runtimes of browsers and phones read 17."""
     pixels: Literal["uint8", "float32"] | None = None

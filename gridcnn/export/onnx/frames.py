@@ -249,8 +249,8 @@ def _drawing(strong: Value, depths: Value, sides: list[Value]) -> tuple[Value, V
     for banded in is_band[1:]:
         number = number + banded.cast(np.int64)
     # One band is no drawing; several may be the strokes of an L or of an 11.
-    drawn = number_of(drawing, keep=True).cast(DOUBLE)
-    is_none = (drawn < (size * TRIFLE).maximum(4)) & (number > 1)
+    count = number_of(drawing, keep=True).cast(DOUBLE)
+    is_none = (count < (size * TRIFLE).maximum(4)) & (number > 1)
     crumbs = rest & ~drawing
     # Many remains are the corners around something round.
     is_none = is_none | (number_of(crumbs, keep=True).cast(DOUBLE) > size * MANY)

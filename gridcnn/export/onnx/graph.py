@@ -87,7 +87,7 @@ class Graph:
         return self.constant(np.array(values, np.int64), np.int64)
 
     def node(self, operator: str, *inputs: str, name: str = "", **settings: Any) -> str:
-        """Return what an operator makes of its inputs."""
+        """Return the output of an operator for its inputs."""
         return self.nodes_of(operator, inputs, 1, name=name, **settings)[0]
 
     def nodes_of(

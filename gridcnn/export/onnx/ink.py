@@ -183,8 +183,8 @@ def _typical(distance: Value, strongest: Value) -> Value:
     # The middle one counted from the smallest of them, which are the first here.
     place = count - 1 - count.apply("Div", constant(count.graph, 2, np.int64))
     place = place.maximum(0)
-    found = distance.graph.node("GatherElements", ordered, place.name, axis=1)
-    return Value(distance.graph, found, distance.dtype)
+    value = distance.graph.node("GatherElements", ordered, place.name, axis=1)
+    return Value(distance.graph, value, distance.dtype)
 
 
 def _extent(counts: Value) -> tuple[Value, Value]:

@@ -114,7 +114,7 @@ def _looks_up(op: Op) -> bool:
 
 
 def _look_up(graph: Graph, op: Op, indices: Value, weights: Mapping[str, Array]) -> str:
-    """Return what a convolution makes of one-hot grids, without a product for each of their 0s.
+    """Return a convolution of one-hot grids, without a product for each of their 0s.
 
     The weights of a symbol are a row of a table, and what a column adds at each place in the
     kernel becomes a map of its own. A convolution whose weights are 0 and 1 adds these up where

@@ -80,11 +80,11 @@ def _notes(means: Array, deviations: Array) -> list[str]:
     varies = deviations > 0
     if not varies.any():
         return []
-    lost = np.abs(means[varies] if means.shape == varies.shape else means).max() * 2.0**-24
-    if lost <= _FEWER * deviations[varies].min():
+    rounding = np.abs(means[varies] if means.shape == varies.shape else means).max() * 2.0**-24
+    if rounding <= _FEWER * deviations[varies].min():
         return []
     return [
-        "some columns hold numbers so far from 0 that float32 loses what differs between them; "
+        "some columns hold numbers so far from 0 that float32 loses the differences between them; "
         "subtract a constant from them before training"
     ]
 

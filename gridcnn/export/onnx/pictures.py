@@ -20,8 +20,8 @@ ABOUT = (
     "opacity, red green blue, or these and opacity; "
 )
 FRAMES = (
-    "the file does not take page edges and ruled lines off the sides of pictures, as gridcnn does; "
-    "cut them off before"
+    "the file does not ignore page edges and ruled lines along the sides of pictures, as gridcnn "
+    "does; crop them first"
 )
 _RANGES = {"uint8": "0 to 255", "float32": "0 to 1"}
 
@@ -90,10 +90,10 @@ def _opaque(adapter: ImageAdapter, values: Value) -> tuple[Value, Value]:
     weight = concat([own, full], 3).part(0, 1, 3) * (1 / FULL)
     weight = where(has_opacity, weight, 1.0)
     behind = _background(adapter, colours, weight)
-    shown = behind + (colours - behind) * weight
+    mixed = behind + (colours - behind) * weight
     if kind == np.uint8 and adapter.range in (None, (0, 255)):
-        shown = shown.round()
-    return shown, has_opacity
+        mixed = mixed.round()
+    return mixed, has_opacity
 
 
 def _to_scale(adapter: ImageAdapter, numbers: Value, kind: np.dtype[np.generic]) -> Value:

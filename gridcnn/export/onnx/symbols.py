@@ -14,8 +14,8 @@ from gridcnn.export.onnx.values import Value, concat, constant, count_up, where
 NOTHING, END = -1, -2
 """What stands for a symbol without a row, and what for none, after the end of a shorter text."""
 _CASES = (
-    "two letters become small only before they go in: the capital dotted I of Turkish (U+0130), "
-    "and the Greek capital sigma at the end of a word"
+    "the file does not convert two letters to lower case, so convert them before: the Turkish "
+    "capital dotted I (U+0130), and the Greek capital sigma at the end of a word"
 )
 
 

@@ -38,7 +38,7 @@ class Value:
     def apply(
         self, operator: str, *others: Operand, dtype: DTypeLike | None = None, **more: Any
     ) -> Value:
-        """Return what an operator makes of this value and others; of this type, if not told."""
+        """Return the output of an operator for this value and others; of this type, if not told."""
         names = [self.like(each).name for each in others]
         name = self.graph.node(operator, self.name, *names, **more)
         return Value(self.graph, name, self.dtype if dtype is None else np.dtype(dtype))
@@ -268,9 +268,9 @@ def choose(
     branches, dtypes = [], []
     for branch in (yes, no):
         with graph.inside() as nodes:
-            made = branch()
-        dtypes = [value.dtype for value in made]
-        ends = [(value.name, value.dtype, n) for value, n in zip(made, axes, strict=True)]
+            outputs = branch()
+        dtypes = [value.dtype for value in outputs]
+        ends = [(value.name, value.dtype, n) for value, n in zip(outputs, axes, strict=True)]
         branches.append(graph.inner(nodes, [], ends))
     names = graph.nodes_of(
         "If",
@@ -301,15 +301,15 @@ def repeat(
     graph = count.graph
     number = Value(graph, graph.fresh("number"), np.dtype(np.int64))
     goes_on = graph.fresh("goes_on")
-    taken = [Value(graph, graph.fresh("state"), value.dtype) for value, _ in state]
+    states = [Value(graph, graph.fresh("state"), value.dtype) for value, _ in state]
     with graph.inside() as nodes:
-        again, made = body(number, *taken)
+        again, outputs = body(number, *states)
         again = again.reshape()
     inputs: list[tuple[str, DTypeLike, int]] = [(number.name, np.int64, 0), (goes_on, np.bool_, 0)]
     axes = [each for _, each in state]
-    inputs += [(each.name, each.dtype, n) for each, n in zip(taken, axes, strict=True)]
+    inputs += [(each.name, each.dtype, n) for each, n in zip(states, axes, strict=True)]
     ends: list[tuple[str, DTypeLike, int]] = [(again.name, np.bool_, 0)]
-    ends += [(each.name, each.dtype, n) for each, n in zip(made, axes, strict=True)]
+    ends += [(each.name, each.dtype, n) for each, n in zip(outputs, axes, strict=True)]
     start = constant(graph, True, np.bool_) if condition is None else condition.reshape()
     names = graph.nodes_of(
         "Loop",
