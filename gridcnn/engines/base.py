@@ -44,7 +44,7 @@ class StepResult:
         loss: the mean loss over the batch, as the network's head computes it.
         hits: how many items the network answered correctly.
         gradient: the gradient of the mean loss by the flat vector, 0 if nothing is trained.
-        running: what the step makes of the running values: for each of `network.running`, in their
+        running: the running values after the step: for each of `network.running`, in their
             order, the values that come in its place, `(size,)`.
     """
 

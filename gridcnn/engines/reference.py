@@ -129,7 +129,7 @@ class ReferenceEngine(Engine):
                 if slot.parameter.role != "fixed":
                     gradient[slot.part] += gradients[slot.parameter.name].ravel()
             for source, by_source in zip(op.sources, by_sources, strict=True):
-                if source:  # nobody asks for the gradient of the grids themselves
+                if source:  # the gradient of the grids themselves is not needed
                     flows[source] = flows[source] + by_source if source in flows else by_source
         return losses, int(self.head.hits(logits, targets).sum())
 
@@ -152,7 +152,7 @@ def apply(
     training: bool = False,
     random: np.random.Generator | None = None,
 ) -> tuple[Array, OpBackward]:
-    """Return what an operation makes of its inputs, and the way back, by the stage's arithmetic."""
+    """Return the output of an operation, and its backward pass, by the stage's arithmetic."""
     if isinstance(stage, Merge):
         out, split = stage.forward(sources)
 

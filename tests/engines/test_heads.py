@@ -180,7 +180,7 @@ def test_networks_are_trained_by_the_loss_of_the_head(engine: str, head: Any) ->
 
 @every_head
 def test_a_model_answers_by_the_votes_of_the_head(head: Any, tmp_path: Path) -> None:
-    """Also after it was saved; votes are from 0 to 1, and 1 in all."""
+    """Also after it was saved; votes are from 0 to 1, and they add up to 1."""
     network = network_of(head)
     model = Model(network.spec, CLASSES, network.starting_parameters())
     grids = stripes(9).grids

@@ -274,7 +274,7 @@ class Builder:
         return arguments.code.at(memory, self.maps[self.plan.result])
 
     def forward(self) -> Program:
-        """Return the program that answers many items: votes, or maps where there is no head."""
+        """Return the program that answers many items: votes, or maps if there is no head."""
         plan = self.plan
         self._lay_out(together=MOST_TOGETHER)
         self._pack()

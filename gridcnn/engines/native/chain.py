@@ -162,21 +162,21 @@ class Chain:
         out = np.empty((items, *self.plan.output.sizes), np.float32)
         if not items:
             return out, _NONE
-        odd = np.empty(items if self.answering_plan.wants_finite else 0, np.float32)
-        call, arguments, threads = self._forward(cells, out, odd)
-        call(parameters, arguments, threads=threads, keep=(cells, out, odd))
-        return out, np.flatnonzero(np.isnan(odd)) if len(odd) else _NONE
+        not_finite = np.empty(items if self.answering_plan.wants_finite else 0, np.float32)
+        call, arguments, threads = self._forward(cells, out, not_finite)
+        call(parameters, arguments, threads=threads, keep=(cells, out, not_finite))
+        return out, np.flatnonzero(np.isnan(not_finite)) if len(not_finite) else _NONE
 
     def single(self, parameters: Array) -> SingleItem | None:
         """Return the short way for single items; None if features are packed for every call."""
         cells = np.zeros((1, *self.entering), np.int32 if self.plan.one_hot else np.float32)
         out = np.empty((1, *self.plan.output.sizes), np.float32)
-        odd = np.zeros(1, np.float32)
-        call, arguments, threads = self._forward(cells, out, odd)
+        not_finite = np.zeros(1, np.float32)
+        call, arguments, threads = self._forward(cells, out, not_finite)
         if not call.is_packed(parameters):
             return None
-        run = call.run(parameters, arguments, threads=threads, keep=(cells, out, odd))
-        return SingleItem(parameters, call, run, cells, out, odd, one_hot=self.plan.one_hot)
+        run = call.run(parameters, arguments, threads=threads, keep=(cells, out, not_finite))
+        return SingleItem(parameters, call, run, cells, out, not_finite, one_hot=self.plan.one_hot)
 
     @property
     def entering(self) -> tuple[int, ...]:
@@ -184,7 +184,7 @@ class Chain:
         return (self.plan.shape.columns,) if self.plan.one_hot else self.plan.shape.sizes
 
     def _forward(
-        self, cells: Array, out: Floats, odd: Floats
+        self, cells: Array, out: Floats, not_finite: Floats
     ) -> tuple[Call, tuple[tuple[int, int], ...], int]:
         """Return what answers items, what it is given, and with how many threads."""
         # A single large item is shared among threads, row by row, with a wait after each step. A
@@ -203,7 +203,7 @@ class Chain:
             (_SHARD, shard),
             (_SHARDS, shards),
             (_OUTPUT, address_of(out)),
-            (_ODD, address_of(odd)),
+            (_ODD, address_of(not_finite)),
         )
         return call, arguments, min(threads, shards)
 
@@ -270,7 +270,7 @@ class Chain:
 
 
 def step_arguments(**arrays: Array | None) -> tuple[list[tuple[int, int]], tuple[Array, ...]]:
-    """Return what a training program is told of arrays, and those that must live meanwhile.
+    """Return the arguments of a training program, and the arrays that must live meanwhile.
 
     The names are those of the arguments of `Chain.step`.
     """
@@ -288,8 +288,8 @@ def _bits(number: float) -> int:
 class SingleItem:
     """The short way of one item: what can be prepared for all items of a kind was prepared.
 
-    `fits` has to be asked before each call. Items enter by way of the same memory, so that not even
-    their address changes. `cells` are indices where `one_hot`.
+    `fits` has to be asked before each call. Items are copied to the same memory each time, so that
+    not even their address changes. `cells` are indices where `one_hot`.
     """
 
     def __init__(
@@ -299,7 +299,7 @@ class SingleItem:
         run: Run,
         cells: Array,
         out: Floats,
-        odd: Floats,
+        not_finite: Floats,
         *,
         one_hot: bool,
     ) -> None:
@@ -310,7 +310,7 @@ class SingleItem:
         self._cells = cells
         self._shape, self._dtype = cells.shape, cells.dtype
         self._out = out
-        self._odd = odd
+        self._odd = not_finite
 
     def fits(self, parameters: Array, cells: Array) -> bool:
         """Return whether these are the features, and such an item, that all was prepared for."""

@@ -1,4 +1,4 @@
-"""From LLVM's text to functions that can be called, by way of the cache."""
+"""From LLVM's text to functions that can be called, through the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the planner has decided, in words and in numbers; nothing is compiled to tell it."""
+"""What the planner has decided, in words and in numbers; nothing is compiled for it."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def plan(division: Division, processor: Processor, threads: int) -> PlanDescript
 
 def _of_machine(processor: Processor) -> tuple[list[str], dict[str, Any]]:
     cache = object_cache()
-    held = cache.size()
-    place = f"{homely(cache.folder)}, {sized(held)} of at most {sized(cache.limit)}"
+    size = cache.size()
+    place = f"{homely(cache.folder)}, {sized(size)} of at most {sized(cache.limit)}"
     fused = "multiply-add in one instruction" if processor.fma else "no multiply-add"
     notes = [
         f"processor: {processor.name}, vectors of {processor.lanes} numbers, "
@@ -86,7 +86,7 @@ def _of_machine(processor: Processor) -> tuple[list[str], dict[str, Any]]:
         },
         "cache": {
             "folder": str(cache.folder) if cache.folder else None,
-            "bytes": held,
+            "bytes": size,
             "limit": cache.limit,
         },
     }

@@ -91,10 +91,10 @@ class Module:
 
     Attributes:
         processor: what the code is made for.
-        constants: emits the address of parameters and packed features if these are no memory that
-            a call names, see `Arguments.constant`; it gets the code, the table of arguments, the
-            slot there, and the place and number of the floats.
-        attributes: what LLVM is told of each function beside the usual.
+        constants: emits the address of parameters and packed features if these are constants and
+            not memory that a call names, see `Arguments.constant`; it gets the code, the table of
+            arguments, the slot there, and the place and number of the floats.
+        attributes: attributes of each function, besides the usual ones.
     """
 
     def __init__(self, processor: Processor) -> None:

@@ -283,9 +283,9 @@ class NativeEngine(Engine):
         joined: list[Piece] = []
         for piece in pieces:
             # Between two cuts lie all operations that read the value at the first of them.
-            whole = {piece.start, piece.stop} <= places
+            is_complete = {piece.start, piece.stop} <= places
             follows = self._sources(piece) == (piece.start,) and readers[piece.start] == 1
-            if joined and joined[-1].native and piece.native and (whole or follows):
+            if joined and joined[-1].native and piece.native and (is_complete or follows):
                 joined[-1] = Piece(joined[-1].start, piece.stop, native=True)
             else:
                 joined.append(piece)
@@ -354,7 +354,7 @@ class NativeEngine(Engine):
     def _entering(self, piece: Piece, values: Cells) -> tuple[Chain, Array]:
         """Return the chain for a piece, and what enters it in the form that it takes.
 
-        Nobody may read outside of memory, so that sizes and indices must be right.
+        Compiled code does not check bounds, so sizes and indices must be right.
         """
         shape = self.network.ops[piece.start].input
         values = fetch_cells(values)
@@ -372,10 +372,10 @@ class NativeEngine(Engine):
         if not piece.native:
             return self._plainly(piece, vector, sources)
         chain, cells = self._entering(piece, sources[0])
-        out, odd = chain.forward(vector, cells)
+        out, not_finite = chain.forward(vector, cells)
         # Winograd tiles may turn infinite cells into NaN; plain arithmetic answers as it should.
-        if len(odd):
-            out[odd] = self._plainly(piece, vector, [sources[0][odd]])
+        if len(not_finite):
+            out[not_finite] = self._plainly(piece, vector, [sources[0][not_finite]])
         return out
 
     def _plainly(self, piece: Piece, vector: Floats, sources: Sequence[Cells]) -> Array:
@@ -389,8 +389,8 @@ class NativeEngine(Engine):
                 values = dict(zip(ops[0].sources, entering, strict=False))
                 for op in ops:
                     grids = [values[source] for source in op.sources]
-                    made, _ = apply(op.stage, grids, op.views(vector))
-                    values[op.target] = plain(made, vector)
+                    output, _ = apply(op.stage, grids, op.views(vector))
+                    values[op.target] = plain(output, vector)
                 out[part] = values[ops[-1].target]
         return out
 
@@ -416,8 +416,8 @@ class NativeEngine(Engine):
         pieces = self.pieces()
         values: dict[int, Cells] = {0: grids}
         trail: dict[int, list[tuple[slice, OpBackward]]] = {}
-        whole = bool(pieces) and pieces[-1].native and self._has_loss
-        for piece in pieces[:-1] if whole else pieces:
+        has_loss = bool(pieces) and pieces[-1].native and self._has_loss
+        for piece in pieces[:-1] if has_loss else pieces:
             sources = [values[source] for source in self._sources(piece)]
             if piece.native:
                 values[piece.stop] = self._forward(piece, vector, sources)
@@ -426,7 +426,7 @@ class NativeEngine(Engine):
                     piece, vector, sources, chances[piece.start]
                 )
         flows: dict[int, Array] = {}
-        if whole:
+        if has_loss:
             # A merge at its beginning may read the same value several times.
             (source,) = set(self._sources(pieces[-1]))
             losses, right, flows[source] = self._end(
@@ -452,7 +452,7 @@ class NativeEngine(Engine):
                 by_sources = self._back_plainly(piece, flow, gradient, trail[piece.start], items)
             with np.errstate(over="ignore", invalid="ignore"):
                 for source, by_source in zip(numbers, by_sources, strict=True):
-                    if source:  # nobody asks for the gradient of the grids themselves
+                    if source:  # the gradient of the grids themselves is not needed
                         flows[source] = flows[source] + by_source if source in flows else by_source
         return losses, right
 

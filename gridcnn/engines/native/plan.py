@@ -137,7 +137,7 @@ def make_plan(
     head = choose_head(ops[-1], processor) if ops else None
     groups = _groups(ops[:-1] if head else ops, processor, answers=answers)
     one_hot = one_hot and reads_indices(ops)
-    # Values are numbered anew: those that only operations of one group read and make are none.
+    # Values get new numbers: those that only operations of one group read and make are none.
     numbers = {ops[0].sources[0]: 0} if ops else {}
     for number, group in enumerate(groups):
         numbers[group[-1].target] = number + 1
@@ -209,8 +209,8 @@ def _views(
     one, it begins further inside, and its rows are as long as they are in memory.
     """
     views, starts = [], []
-    for whole, wish in zip(entering, wished, strict=True):
-        maps = whole
+    for buffer, wish in zip(entering, wished, strict=True):
+        maps = buffer
         down, across = maps.above - wish.above, maps.left - wish.left
         starts.append(down * maps.step + across * maps.padded)
         if down or across:

@@ -41,7 +41,7 @@ class Processor:
 
     Attributes:
         name: LLVM's name of the processor: `znver4`, `x86-64-v3`, `generic`, ...
-        features: what LLVM is told beyond the name: `+avx2,-avx512f,...`, or nothing.
+        features: the features that LLVM gets besides the name: `+avx2,-avx512f,...`, or nothing.
         triple: LLVM's name of architecture, maker and operating system.
         lanes: the float32 numbers in the widest vector that is used: 16, 8 or 4.
         registers: how many vector registers there are.
@@ -58,7 +58,7 @@ class Processor:
 
 @dataclass(frozen=True)
 class Host:
-    """What LLVM tells of this machine."""
+    """What LLVM knows about this machine."""
 
     name: str
     features: Mapping[str, bool]
@@ -106,7 +106,7 @@ def levels() -> list[str]:
 def _host() -> Host:
     try:
         features = dict(llvm.get_host_cpu_features())
-    except RuntimeError:  # LLVM cannot tell them for this system
+    except RuntimeError:  # LLVM does not know them for this system
         features = {}
     # An empty name is LLVM's word for the least processor of the architecture, too.
     return Host(llvm.get_host_cpu_name() or GENERIC, features, llvm.get_process_triple())
@@ -164,8 +164,8 @@ def _refusal(host: Host, given: str, wanted: str) -> Problem:
     elif host.architecture != "x86-64":
         reason = f"that is a level of x86-64 processors, and this one is {host.architecture}."
     else:
-        lacking = listed(sorted(_LEVELS[wanted] - host.present))
-        reason = f"this machine's processor, {host.name}, has no {lacking}."
+        missing = listed(sorted(_LEVELS[wanted] - host.present))
+        reason = f"this machine's processor, {host.name}, has no {missing}."
     return Problem(
         f"{reason} Choose one of {listed(allowed)}; without {VARIABLE} it is {NATIVE}",
         source=f"{VARIABLE}={quoted(given)}",

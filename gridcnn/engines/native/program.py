@@ -1,4 +1,4 @@
-"""What a program is: what it is told, the memory that it works in, and where its code is kept."""
+"""What a program is: its arguments, the memory that it works in, and where its code is kept."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from gridcnn.engines.native.phases import STEP_BACK
 
 _ALIGNED = 16  # floats
 MOST_TOGETHER = 32
-"""Most items whose votes are counted together when many are answered."""
+"""The largest number of items whose votes are computed together when many are answered."""
 
 
 class Argument(enum.IntEnum):
-    """What a program is told, in the order of the numbers in its table of arguments."""
+    """The arguments of a program, in the order of its table of arguments."""
 
     STEP_BACK = STEP_BACK
     PARAMETERS = enum.auto()

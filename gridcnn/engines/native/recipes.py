@@ -45,10 +45,10 @@ def find(recipe: str | None) -> Program | None:
 
 
 def _program(kept: Any) -> Program:
-    """Return the program that JSON tells of.
+    """Return the program that JSON describes.
 
     Raises:
-        ValueError, TypeError, KeyError, AttributeError: it tells of none.
+        ValueError, TypeError, KeyError, AttributeError: it describes none.
     """
     # By hand, since an answer waits for it, and classes of settings take longer to make than this.
     arenas: dict[str, Any] = {

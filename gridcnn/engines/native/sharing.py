@@ -149,11 +149,11 @@ class SharedChain:
         ]
         threads = self.chain.workers(count, training=True)
         call(parameters, arguments, threads=threads, keep=(arrays, rows, sums, results))
-        kept = tuple(
+        copies = tuple(
             rows.floats[count * place : count * (place + floats)].reshape(count, floats).copy()
             for place, floats in kinds
         )
-        return ShardSums(task.first, sums, kept, results, logits)
+        return ShardSums(task.first, sums, copies, results, logits)
 
     # The second part
 

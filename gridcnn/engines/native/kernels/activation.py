@@ -66,8 +66,8 @@ class Activation(MapsKernel):
             with code.loop(target.rows) as row, code.loop(target.columns) as column:
                 with code.loop(target.channels, step=target.lanes) as channel:
                     value = code.load(grid, source.place(row, column, channel), kind=kind)
-                    made, _ = self._compute(code, value)
-                    code.store(made, out, target.place(row, column, channel))
+                    result, _ = self._compute(code, value)
+                    code.store(result, out, target.place(row, column, channel))
 
     def emit_backward(self, site: Site) -> None:
         """Emit `back(grid, map's gradient, grid's gradient)`; slopes are computed once more."""
@@ -160,19 +160,19 @@ def _sigmoid(a: _Arithmetic, x: Value) -> tuple[Value, Value]:
 
 def _silu(a: _Arithmetic, x: Value) -> tuple[Value, Value]:
     share = sigmoid(a.code, x)
-    made = a.times(x, share)
+    result = a.times(x, share)
     rest = a.code.multiply_add(x, a.minus(a.number(1), share), a.number(1))
-    return made, a.times(share, rest)
+    return result, a.times(share, rest)
 
 
 def _tanh(a: _Arithmetic, x: Value) -> tuple[Value, Value]:
     size = a.negative_size(x)
     power = exponential(a.code, a.plus(size, size))
     ratio = a.over(a.minus(a.number(1), power), a.plus(a.number(1), power))
-    made = a.code.select(a.is_negative(x), a.minus(a.number(0), ratio), ratio)
+    result = a.code.select(a.is_negative(x), a.minus(a.number(0), ratio), ratio)
     series = a.times(x, a.polynomial(a.times(x, x), _TANH))
-    made = a.code.select(a.code.compare("ogt", size, a.number(-_SMALL)), series, made)
-    return made, a.minus(a.number(1), a.times(made, made))
+    result = a.code.select(a.code.compare("ogt", size, a.number(-_SMALL)), series, result)
+    return result, a.minus(a.number(1), a.times(result, result))
 
 
 def _gelu(a: _Arithmetic, x: Value) -> tuple[Value, Value]:

@@ -361,7 +361,7 @@ class MapsKernel(Kernel):
     def joins(cls, ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
         """Return whether an operation can be computed with those before it.
 
-        `answers` says that the code is not for training, whose way back needs all maps in between.
+        `answers` says that the code is not for training, whose backward pass needs all maps.
         """
         return False
 
@@ -441,7 +441,7 @@ class MixingKernel(MapsKernel):
 
     @abc.abstractmethod
     def run_settle(self, frame: Frame, count: Value) -> None:
-        """Emit the call that makes of the statistics of `count` items what `run_forward` needs."""
+        """Emit the call that prepares the statistics of `count` items for `run_forward`."""
 
     @abc.abstractmethod
     def run_gather(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
@@ -449,7 +449,7 @@ class MixingKernel(MapsKernel):
 
     @abc.abstractmethod
     def run_settle_back(self, frame: Frame, count: Value) -> None:
-        """Emit the call that makes of these sums what `run_backward` needs."""
+        """Emit the call that turns these sums into what `run_backward` needs."""
 
 
 class HeadKernel(Kernel):

@@ -218,23 +218,23 @@ class Convolution(Sizes):
         """Emit the calls that make the gradient of the grid, or add to it."""
         code, site = frame.code, frame.site
         (by_grid,) = gradients.sources
-        made = frame.at(Area.WORKSPACE, "gradient of the grid") if self.adds else by_grid
+        target = frame.at(Area.WORKSPACE, "gradient of the grid") if self.adds else by_grid
         code.run(
             site.name("back_to_grid"),
             flow,
             frame.at(Area.PACKED, "features of the reversed pass"),
             frame.at(Area.PACKED, "no bias"),
-            *(made, made),  # nothing is written to the winners
+            *(target, target),  # nothing is written to the winners
             *(0, turned.pass_rows, 0, turned._chunks(site.registers)),
             *turned.more_arguments(frame),
         )
         if self.adds:
-            code.run(site.name("add_to_grid"), made, by_grid)
+            code.run(site.name("add_to_grid"), target, by_grid)
 
     # Packing
 
     def fold(self, site: Site) -> list[Job]:
-        """Return the jobs that make features anew before they are packed, where that is needed."""
+        """Return the jobs that change features before they are packed, if there are any."""
         if self.epsilon is not None:
             return [folding.fold(site, self.filters, self.feature_size, self.epsilon)]
         if not (site.training and site.step.passes_on and self.reversed is not None):

@@ -1,4 +1,4 @@
-"""The exponential function of what is not positive, and the sigmoid that is made of it."""
+"""The exponential function of numbers of at most 0, and the sigmoid that uses it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def exponential(code: Code, value: Value) -> Value:
 def sigmoid(code: Code, value: Value) -> Value:
     """Return 1 / (1 + exp(-x)) of a number or of a vector, NaN of NaN.
 
-    It is computed by way of exp(-|x|), which is never too large.
+    It is computed from exp(-|x|), which never overflows.
     """
     lanes = lanes_of(value.kind)
     one, zero = code.constant(1, lanes), code.constant(0, lanes)

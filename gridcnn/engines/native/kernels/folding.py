@@ -39,7 +39,7 @@ def lay_out(site: Site, filters: int, size: int) -> None:
 
 
 def fold(site: Site, filters: int, size: int, epsilon: float) -> Job:
-    """Return the job that makes features and bias anew; emit its function.
+    """Return the job that computes new features and a new bias; emit its function.
 
     It is `fold(features, bias or 0, four numbers of each map, features', bias', first, end)`.
     """

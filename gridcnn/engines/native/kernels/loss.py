@@ -86,11 +86,11 @@ def label_loss(module: Module, name: str, labels: int) -> None:
     with module.function(name, *[PTR] * 3, INT, FLOAT) as (code, arguments):
         logits, wanted, output, items, factor = arguments
         with code.loop(items) as item:
-            here, kept = code.at(logits, item * row), code.at(output, item * labels)
+            here, pointers = code.at(logits, item * row), code.at(output, item * labels)
             targets = code.at(wanted, item * (2 * labels))
             with code.loop(labels) as number:
                 logit = code.load(here, number)
-                code.store(logit, kept, number)
+                code.store(logit, pointers, number)
                 slope = code.arithmetic("fsub", sigmoid(code, logit), code.load(targets, number))
                 count = code.arithmetic("fmul", code.load(targets, number + labels), factor)
                 code.store(code.arithmetic("fmul", slope, count), here, number)

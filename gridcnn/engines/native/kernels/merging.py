@@ -47,9 +47,9 @@ class Sum(MapsKernel):
         lanes = {maps.lanes for maps in bundle.sources}
         shape = bundle.ops[0].output
         own = lanes.pop() if len(lanes) == 1 else lanes_for(shape.channels, bundle.processor)
-        made = cls(bundle.sources, Maps(*shape.sizes, own), rectified=is_rectified(bundle.ops))
+        kernel = cls(bundle.sources, Maps(*shape.sizes, own), rectified=is_rectified(bundle.ops))
         # What only fills a vector is written with whole vectors alone.
-        return replace(made, adds=made.width < own)
+        return replace(kernel, adds=kernel.width < own)
 
     @property
     def width(self) -> int:

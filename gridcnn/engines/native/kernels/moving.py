@@ -15,7 +15,7 @@ PART = 4096
 
 
 class MoveArgument(enum.IntEnum):
-    """What a move is told, in the order of the numbers in its table of arguments."""
+    """The arguments of a move, in the order of its table of arguments."""
 
     STEP_BACK = STEP_BACK
     SIZE = enum.auto()

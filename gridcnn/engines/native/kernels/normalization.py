@@ -360,8 +360,8 @@ class Normalization(Scaling, MixingKernel):
                 by = self._inverse(code, variance)
                 scale = code.arithmetic("fmul", code.load(gain, channel, kind=kind), by)
                 observed = code.arithmetic("fmul", variance, unbiased)
-                kept = code.load(before, channel, kind=kind)
-                observed = code.select(is_single, kept, observed)
+                running = code.load(before, channel, kind=kind)
+                observed = code.select(is_single, running, observed)
                 for value, place in (
                     (scale, factor),
                     (middle, mean),

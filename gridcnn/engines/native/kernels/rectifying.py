@@ -23,7 +23,7 @@ def is_rectified(ops: Sequence[Op]) -> bool:
 def positive_part(code: Code, out: Value, flow: Value, place: Number, lanes: int) -> Value:
     """Emit a vector of the map's gradient, with 0 where the map was rectified.
 
-    The map tells that by itself: nothing else is kept of the way forward.
+    The map shows it: nothing else is kept of the way forward.
     """
     zero = code.constant(0, lanes)
     share = code.load(flow, place, kind=vector(lanes))

@@ -39,7 +39,7 @@ def has_kernel(op: Op) -> bool:
 def joins(ops: Sequence[Op], op: Op, processor: Processor, *, answers: bool) -> bool:
     """Return whether an operation is computed together with those before it.
 
-    `answers` says that the code is not for training, whose way back needs all maps in between.
+    `answers` says that the code is not for training, whose backward pass needs all maps.
     """
     if answers and type(op.stage) is DropoutStage:
         return True  # nothing is left out

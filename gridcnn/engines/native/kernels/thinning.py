@@ -22,15 +22,15 @@ def sparse_values(ops: Sequence[Op]) -> set[int]:
     for op in ops:
         for source in op.sources:
             readers[source].append(op)
-    found: set[int] = set()
+    values: set[int] = set()
     for op in reversed(ops):
         behind = readers[op.target]
         if behind and all(
-            _thins(each) or (isinstance(each.stage, _BY_CELL) and each.target in found)
+            _thins(each) or (isinstance(each.stage, _BY_CELL) and each.target in values)
             for each in behind
         ):
-            found.add(op.target)
-    return found
+            values.add(op.target)
+    return values
 
 
 def _thins(op: Op) -> bool:

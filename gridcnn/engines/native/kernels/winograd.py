@@ -72,8 +72,8 @@ class Winograd(Convolution):
         if bundle.compact:  # features as points take up to four times the memory
             return None
         conv = Convolution.take(bundle)
-        made = None if conv is None else cls.of(conv)
-        return None if made is None else made.settle()
+        kernel = None if conv is None else cls.of(conv)
+        return None if kernel is None else kernel.settle()
 
     @classmethod
     def of(cls, conv: Convolution) -> Self | None:
@@ -81,15 +81,15 @@ class Winograd(Convolution):
         tile = best_tile(conv)
         if tile is None:
             return None
-        made = cls(**settings_of(conv), tile=tile)
+        kernel = cls(**settings_of(conv), tile=tile)
         # Tiles may reach beyond the map, and what they read has to be there.
-        down, across = cells_under(made)
-        if made.is_dense and made.tiling is not None:
-            down, across = map(max, (down, across), made.tiling.cells_under)
-        source = made.source
+        down, across = cells_under(kernel)
+        if kernel.is_dense and kernel.tiling is not None:
+            down, across = map(max, (down, across), kernel.tiling.cells_under)
+        source = kernel.source
         below = max(source.below, down - source.above - source.rows)
         right = max(source.right, across - source.left - source.columns)
-        return replace(made, sources=(replace(source, below=below, right=right),))
+        return replace(kernel, sources=(replace(source, below=below, right=right),))
 
     def made_alike(self, conv: Convolution) -> Convolution:
         """Return another convolution made this way, or as it is if it cannot be."""
