@@ -120,9 +120,9 @@ def _digest(content: str) -> str:
 
 @cache
 def _file(folder: str, name: str) -> str:
-    found = resources.files("gridcnn.report").joinpath(folder, name)
+    file = resources.files("gridcnn.report").joinpath(folder, name)
     # A browser's digest of an element is that of its text with line feeds alone.
-    return found.read_text("utf-8").replace("\r\n", "\n")
+    return file.read_text("utf-8").replace("\r\n", "\n")
 
 
 @cache

@@ -91,11 +91,11 @@ def curves_chart(
         )
     for number, curve in enumerate(curves):
         content += _curve(curve, number, x, y)
-    told = "; ".join(
+    description = "; ".join(
         f"{curve.name} goes from {text(curve.points[0][1])} to {text(curve.points[-1][1])}"
         for curve in curves
     )
-    return svg(title, told or "nothing is known", content, width=_WIDTH, height=_HEIGHT)
+    return svg(title, description or "nothing is known", content, width=_WIDTH, height=_HEIGHT)
 
 
 def key(number: int) -> str:
@@ -146,8 +146,8 @@ def bars_chart(title: str, bars: Sequence[Bar], *, marked: bool = False) -> str:
                     (high, high, middle - 5, middle + 5),
                 )
             )
-    told = "; ".join(f"{bar.name} {100 * bar.value:.1f} %" for bar in bars)
-    return svg(title, told, content, width=_WIDTH, height=height)
+    description = "; ".join(f"{bar.name} {100 * bar.value:.1f} %" for bar in bars)
+    return svg(title, description, content, width=_WIDTH, height=height)
 
 
 def reliability_chart(
@@ -173,12 +173,12 @@ def reliability_chart(
             f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{radius:.1f}" fill="#0b61a4" '
             'class="fill-given"/>'
         )
-    told = "; ".join(
+    description = "; ".join(
         f"of {count} answers with about {100 * vote:.0f} % of the votes, {100 * right:.0f} % are "
         "right"
         for vote, right, count in zip(votes, accuracy, items, strict=True)
     )
-    return svg("Reliability", told, content, width=_WIDTH, height=_HEIGHT)
+    return svg("Reliability", description, content, width=_WIDTH, height=_HEIGHT)
 
 
 def _curve(curve: Curve, number: int, x: Scale, y: Scale) -> str:

@@ -25,8 +25,8 @@ STOPS = (
 )
 """Red, green and blue for -1 to 1: violet is negative, orange positive, zero nearly white.
 
-The scale is ColorBrewer's PuOr turned round, which tells the two sides apart for every kind of
-colour vision. `script/grid_view.js` has the same.
+The scale is ColorBrewer's PuOr reversed, whose two sides look different with every kind of colour
+vision. `script/grid_view.js` has the same.
 """
 _UNKNOWN = (128, 128, 128)
 

@@ -102,9 +102,9 @@ def _are_areas(runs: Sequence[ComparedRun]) -> bool:
 
 def _learning(runs: Sequence[ComparedRun]) -> list[dict[str, Any]]:
     """Return learning curves; of several runs in one folder their mean."""
-    drawn = runs[:MOST_CURVES]
-    histories = {_short(str(run.folder)): _history(run) for run in drawn}
-    labelled = [any("exact_match" in name for name in run.figures) for run in drawn]
+    curves = runs[:MOST_CURVES]
+    histories = {_short(str(run.folder)): _history(run) for run in curves}
+    labelled = [any("exact_match" in name for name in run.figures) for run in curves]
     several = all(labelled) or (None if any(labelled) else False)
     return learning_charts(histories, several=several) if len(histories) > 1 else []
 
@@ -114,5 +114,5 @@ def _history(run: ComparedRun) -> list[dict[str, float]]:
 
 
 def _short(name: str, longest: int = 34) -> str:
-    """Return the end of a path, which tells runs apart."""
+    """Return the end of a path, in which runs differ."""
     return name if len(name) <= longest else f"…{name[1 - longest :]}"

@@ -36,7 +36,7 @@ def rate_filters(sample_rate: int) -> tuple[dict[str, Any], ...]:
     the lower rate; None if the page knows it. `edge` `(samples, results)` is what each of the first
     samples adds to the first results beside that, since soxr's first step starts in between.
     """
-    found: list[dict[str, Any]] = []
+    filters: list[dict[str, Any]] = []
     for rate in _USUAL:
         ratio = max(rate, sample_rate) / min(rate, sample_rate)
         phases = max(rate, sample_rate) // math.gcd(rate, sample_rate)
@@ -44,8 +44,8 @@ def rate_filters(sample_rate: int) -> tuple[dict[str, Any], ...]:
             continue  # to measure these would take long, and hardly a model has such a rate
         is_simple = any(math.isclose(ratio, simple) for simple in _SIMPLE)
         measured = {"each": 1, "values": None} if is_simple else measure_filter(rate, sample_rate)
-        found.append({"rate": rate, **measured, "edge": edge_of(rate, sample_rate)})
-    return tuple(found)
+        filters.append({"rate": rate, **measured, "edge": edge_of(rate, sample_rate)})
+    return tuple(filters)
 
 
 def edge_of(rate: int, sample_rate: int) -> NDArray[np.float32]:
@@ -58,8 +58,8 @@ def edge_of(rate: int, sample_rate: int) -> NDArray[np.float32]:
     def response(place: int) -> NDArray[np.float64]:
         samples = np.zeros(length, np.float64)
         samples[place] = 1
-        made: NDArray[np.float64] = _resample(samples, rate, sample_rate)
-        return made
+        output: NDArray[np.float64] = _resample(samples, rate, sample_rate)
+        return output
 
     later = slice(periods * shift, periods * shift + _EDGE[1])
     rows = [
@@ -87,7 +87,7 @@ def measure_filter(rate: int, sample_rate: int) -> dict[str, Any]:
     samples = np.zeros((phases + 1) * gap, np.float64)
     places = gap // 2 + gap * np.arange(phases)
     samples[places] = 1
-    made = _resample(samples, rate, sample_rate) * (rate / low)
+    output = _resample(samples, rate, sample_rate) * (rate / low)
     steps = max(rate, sample_rate) // common  # times between two samples at the lower rate
     each = next(n for n in range(min(_FINE, steps), steps + 1) if steps % n == 0)
     sums, counts = np.zeros(_REACH * steps), np.zeros(_REACH * steps)
@@ -98,7 +98,7 @@ def measure_filter(rate: int, sample_rate: int) -> dict[str, Any]:
         # In whole numbers, as times are compared.
         ticks = np.abs(outputs * (rate // common) - place * (sample_rate // common))
         inside = ticks < len(sums)
-        np.add.at(sums, ticks[inside], made[outputs[inside]])
+        np.add.at(sums, ticks[inside], output[outputs[inside]])
         np.add.at(counts, ticks[inside], 1)
     chosen = slice(None, None, steps // each)
     values = (sums[chosen] / np.maximum(counts[chosen], 1)).astype(np.float32)

@@ -55,13 +55,13 @@ def curve_picture(
     dots = ""
     if len(places) <= 80:
         dots = "".join(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2.6" {_GIVEN}/>' for a, b in places)
-    told = (
+    description = (
         f"Columns side by side have a mean association of {given[0]:.2f} as given; in random "
         f"orders 90 of 100 lie below about {float(np.median(high)):.2f}."
     )
     return svg(
         "Association against distance",
-        told,
+        description,
         _axes(x, y, "distance, in columns", "mean association")
         + f'<polygon points="{points([*upper, *reversed(lower)])}" {_BAND}/>'
         + f'<polyline points="{points(places)}" fill="none" {_LINE} '
@@ -95,13 +95,13 @@ def accuracy_picture(use: Usefulness) -> str:
         'stroke-width="2" stroke-dasharray="4 3"/>'
     )
     diamond = points([(at, middle - 9), (at + 9, middle), (at, middle + 9), (at - 9, middle)])
-    told = (
+    description = (
         f"Accuracy {use.given:.1%} with the columns as given; {min(use.shuffled):.1%} to "
         f"{max(use.shuffled):.1%} with shuffles; {use.majority:.1%} for the most frequent class."
     )
     return svg(
         "Accuracy as given and shuffled",
-        told,
+        description,
         f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="92" y2="92" {_INK}/>{marks}'
         f"{guess if near else ''}{shuffles}"
         f'<polygon points="{diamond}" {_GIVEN}/>',

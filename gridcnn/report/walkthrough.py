@@ -68,7 +68,7 @@ _SHOWN = 8  # customers
 
 @dataclass
 class Walk:
-    """What the page tells.
+    """The content of the page.
 
     Attributes:
         run: the live run.
@@ -91,7 +91,7 @@ class Walk:
 def collect(
     *, seed: int = 0, threads: int | None = None, watcher: RunWatcher | None = None
 ) -> Walk:
-    """Train, and return all that the page tells; `watcher` may show how far it is.
+    """Train, and return the content of the page; `watcher` may show how far it is.
 
     Raises:
         TrainingInterrupted: the user stopped it; its folder is None, since nothing is kept.
@@ -255,7 +255,7 @@ class _Keeper(RunWatcher):
         rows, columns = slot.parameter.shape[-2:]
         data = self._prepared.validation.data
         gradient = self._engine.step(self._start, data.grids, data.targets).gradient[slot.part]
-        # The cell of the first feature that the error depends on most tells most.
+        # The cell of the first feature on which the error depends most is the best example.
         cell = int(np.abs(gradient[: rows * columns]).argmax())
         index = slot.part.start + cell
         values = self._start[index] + np.linspace(-2, 2, _NUDGES, dtype=np.float32)

@@ -36,9 +36,9 @@ from gridcnn.version import VERSION
 
 _HEALTH = "/health"
 _OPEN = frozenset({_HEALTH, "/"})
-"""Paths that need no token: they tell nothing about models."""
+"""Paths that need no token: they say nothing about models."""
 _EXPLANATIONS = "/explanations/"
-"""Explanations need none either: nobody can guess their names."""
+"""Explanations need none either: their names cannot be guessed."""
 _LOOK = 0.25
 """Seconds between two looks at what waits too long."""
 _PATHS = frozenset(
@@ -52,7 +52,8 @@ class Access:
 
     Attributes:
         token: what clients have to send as `Authorization: Bearer TOKEN`; None: nothing.
-        origins: the web sites whose pages may ask, such as `https://example.org`; `*`: all.
+        origins: the web sites whose pages may send requests, such as `https://example.org`; `*`:
+            all.
         host: the name or address at which the server listens, as it was given.
         local: whether only this machine reaches that address.
     """
@@ -176,11 +177,11 @@ class Server:
             name = quoted(_name_of(_text(host)))
             return _errors(
                 403,
-                f"this server is not called {name}: ask it at its own address, or start it with "
-                "--token, or with --allow-origin and the web site of that name",
+                f"this server does not answer to the name {name}: use its own address, or start it "
+                "with --token, or with --allow-origin and the web site of that name",
             )
         if origin and not self._may_ask(origin, host):
-            return _errors(403, "pages of this origin may not ask: see --allow-origin")
+            return _errors(403, "pages of this origin may not send requests: see --allow-origin")
         if origin and scope["method"] == "OPTIONS":
             return Response(status_code=204)
         if self._token is None or path in _OPEN or path.startswith(_EXPLANATIONS):
@@ -296,7 +297,7 @@ class Server:
             if not message.get("more_body", False):
                 return b"".join(pieces)
             message = await receive()
-        raise Refusal(400, "the request ends before its body")
+        raise Refusal(400, "the request ends before its body is complete")
 
     def _refuse_large(self, body: bytes) -> None:
         if len(body) > self.limits.body:

@@ -3,9 +3,9 @@
     light   small requests   one thread, or the event loop itself   up to 64 requests at a time
     heavy   large ones       some threads                           one request at a time
 
-Nobody waits for a batch to fill up: whoever answers takes all that waits, and meanwhile others
-arrive. So batches are small on a quiet server, and large on a busy one. A large picture never holds
-up small ones.
+No request waits for a batch to fill up: a free worker takes all waiting requests, and meanwhile
+others arrive. So batches are small on a quiet server, and large on a busy one. A large picture
+never holds up small ones.
 
 Python runs one thread at a time, and handing each batch from one to another costs a tenth of all
 answers, and more on a machine that does much else. So requests that are known to be quick are
@@ -51,7 +51,7 @@ class Ask:
         what: what is asked; the lanes do not look into it.
         kind: requests of one kind take about equally long.
         answer: gets the answer, or an exception.
-        until: the time by which the answer must be begun, as `time.monotonic` counts.
+        until: the time by which the answer must be started, as `time.monotonic` counts.
     """
 
     what: Any
@@ -99,7 +99,7 @@ class Lane:
         self._seconds: dict[Hashable, float] = {}
         """What a request of each kind is expected to take."""
         self.batches: deque[int] = deque(maxlen=10_000)
-        """How many requests were taken together, since somebody last looked."""
+        """How many requests were answered together, since the last look."""
         self._threads = [
             threading.Thread(target=self._run, name="gridcnn-answers", daemon=True)
             for _ in range(threads)
@@ -211,9 +211,9 @@ class Lane:
                 self._some.wait()
             self._working += 1
             count = min(len(self._queue), self._together)
-            taken = [self._queue.popleft() for _ in range(count)]
+            requests = [self._queue.popleft() for _ in range(count)]
         # Those whose clients have gone are dropped.
-        return [ask for ask in taken if not ask.answer.done()]
+        return [ask for ask in requests if not ask.answer.done()]
 
     # By either ------------------------------------------------------------------------------------
 

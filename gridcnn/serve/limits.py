@@ -18,7 +18,7 @@ class Limits:
         items: in one request.
         waiting: requests that wait for an answer; one more is refused with 503.
         held: bytes of all bodies that are being read, or wait; one more is refused with 503.
-        deadline: seconds that a request may wait before its answer is begun; then 503.
+        deadline: seconds that a request may wait before its answer is started; then 503.
         arrival: seconds in which a request must arrive, from its first byte to its last; also
             how long a new connection may send nothing, and a client not read its answer.
         idle: seconds after which a connection without a request is closed.

@@ -130,7 +130,7 @@ def _process(since: float) -> list[str]:
 
 
 def resident_bytes() -> int | None:
-    """Return how much memory this process has; None if the system does not tell."""
+    """Return how much memory this process has; None if the system does not say."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no real file
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

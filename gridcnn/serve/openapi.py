@@ -23,7 +23,9 @@ def openapi(models: Models, limits: Limits, *, token: bool) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "gridcnn", "version": VERSION},
         "paths": {
-            "/predict": {"post": _predict(limits, "Ask the first model.", token=token)},
+            "/predict": {
+                "post": _predict(limits, "Classify items with the first model.", token=token)
+            },
             "/models/{name}/predict": {
                 "parameters": [name],
                 "post": _predict(limits, "Ask a model.", token=token, named=True),
@@ -33,11 +35,11 @@ def openapi(models: Models, limits: Limits, *, token: bool) -> dict[str, Any]:
                 "parameters": [name],
                 "post": _explain(limits, token=token, named=True),
             },
-            "/model": {"get": _get("What the first model is.", "Model", token=token)},
+            "/model": {"get": _get("Describe the first model.", "Model", token=token)},
             "/models": {"get": _get("The names of all models.", "Names", token=token)},
             "/models/{name}": {
                 "parameters": [name],
-                "get": _get("What a model is.", "Model", token=token, named=True),
+                "get": _get("Describe a model.", "Model", token=token, named=True),
             },
             "/health": {"get": _get("Whether the server answers.", "Health")},
             "/metrics": {"get": _metrics(token=token)},
@@ -58,12 +60,16 @@ def _answer(about: str, schema: str | None) -> dict[str, Any]:
 
 
 def _refusals(*, token: bool, named: bool) -> dict[str, Any]:
-    found = {"403": _answer("A page of another web site asks, or by another name.", "Errors")}
+    answers = {
+        "403": _answer(
+            "The request comes from another web site, or uses another host name.", "Errors"
+        )
+    }
     if token:
-        found["401"] = _answer("The token is missing or wrong.", "Errors")
+        answers["401"] = _answer("The token is missing or wrong.", "Errors")
     if named:
-        found["404"] = _answer("There is no such model.", "Errors")
-    return found
+        answers["404"] = _answer("There is no such model.", "Errors")
+    return answers
 
 
 def _get(
@@ -100,9 +106,9 @@ def _predict(limits: Limits, about: str, *, token: bool, named: bool = False) ->
     responses = {
         "200": _answer("All items have an answer.", "Answers"),
         "400": _answer("The request is damaged.", "Errors"),
-        "408": _answer("The request has come too slowly.", "Errors"),
+        "408": _answer("The request arrived too slowly.", "Errors"),
         "413": _answer("The request is too large.", "Errors"),
-        "415": _answer("The body has a type that is not read.", "Errors"),
+        "415": _answer("The type of the body is not supported.", "Errors"),
         "422": _answer("Some items, or all, have no answer.", "Errors"),
         "431": _answer("The headers are too large.", "Errors"),
         "503": _answer("Too many requests wait; see Retry-After.", "Errors"),

@@ -1,6 +1,6 @@
 """The server's own page: draw, drop, record or type, and see the votes and an explanation.
 
-It tells nothing of the models: its script asks for them, with the token if there is one.
+It says nothing about the models: its script asks for them, with the token if there is one.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Connection(HttpToolsProtocol):
                 self._refuse(self._large_head())
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - of uvicorn
-        """Answer what is no request, or was refused while it was parsed."""
+        """Answer what is not a request, or was refused while it was parsed."""
         self._refuse(self._refusal or Refusal(400, "this is not a valid HTTP request"))
 
     def pause_writing(self) -> None:
@@ -108,10 +108,12 @@ class Connection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Hand over a request; httptools refuses one whose length is told in two ways."""
+        """Hand over a request; httptools refuses one whose length is given in two ways."""
         self._in_head = False
         if len(self.pipeline) >= _AHEAD:
-            self._refusal = Refusal(429, f"more than {_AHEAD} requests were sent ahead of answers")
+            self._refusal = Refusal(
+                429, f"more than {_AHEAD} requests were sent before the first one was answered"
+            )
             raise _Refused
         super().on_headers_complete()
         if not self.pipeline:

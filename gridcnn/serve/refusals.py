@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 RETRY_AFTER = 1
-"""Seconds after which a client that was told 503 may try again: a full queue is answered within
-them, as a rule."""
+"""Seconds after which a client that got 503 may try again: a full queue is answered within them, as
+a rule."""
 
 
 class Refusal(Exception):  # noqa: N818 - the client's error, and not the server's

@@ -24,7 +24,7 @@ from gridcnn.serve.intake import Intake, Items
 from gridcnn.serve.limits import Limits
 from gridcnn.serve.refusals import Refusal
 
-FAULT = "the server failed because of a fault of its own; see its log"
+FAULT = "the server failed because of a bug; see its log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +98,20 @@ class Served:
 
         What is wrong with one item changes nothing about others.
         """
-        found: list[Answer] = [""] * len(things)
+        answers: list[Answer] = [""] * len(things)
         numbers = [str(number) for number in range(len(things))]
         try:
             with self._adapting:
                 adapted = self.adapter.adapt_all(things, names=numbers)
-            self._fill(found, adapted)
-            return Found(found, [self._notes(things, adapted, *span) for span in spans])
+            self._fill(answers, adapted)
+            return Found(answers, [self._notes(things, adapted, *span) for span in spans])
         except Exception as error:
             if len(things) == 1:
                 return Found([_message(error)], [[] for _ in spans])
             alone = [self.answer([thing], []).answers[0] for thing in things]
             return Found(alone, [[] for _ in spans])
 
-    def _fill(self, found: list[Answer], adapted: Adapted) -> None:
+    def _fill(self, replies: list[Answer], adapted: Adapted) -> None:
         problems = list(adapted.problems)
         kept = adapted.kept.tolist()
         if kept:
@@ -130,11 +130,11 @@ class Served:
                 shown = {
                     label: round(vote, 6) for label, vote in zip(self._labels, row, strict=True)
                 }
-                found[kept[place]] = {"answer": answer, "votes": shown}
+                replies[kept[place]] = {"answer": answer, "votes": shown}
         for problem in problems:
             number = int(problem.source)
-            before = found[number]
-            found[number] = f"{before}; {problem.message}" if before else problem.message
+            before = replies[number]
+            replies[number] = f"{before}; {problem.message}" if before else problem.message
 
     def _notes(self, things: Sequence[Any], adapted: Adapted, start: int, stop: int) -> list[str]:
         """Return what looks wrong about the items of one request that became grids."""
@@ -207,7 +207,7 @@ def answer_together(questions: Sequence[Question]) -> list[Reply | Refusal]:
     return replies  # type: ignore[return-value]
 
 
-def _reply(served: Served, items: Items, found: Sequence[Answer], notes: Sequence[str]) -> Reply:
+def _reply(served: Served, items: Items, replies: Sequence[Answer], notes: Sequence[str]) -> Reply:
     answers: list[dict[str, Any]] = []
     errors: list[str] = []
 
@@ -217,7 +217,7 @@ def _reply(served: Served, items: Items, found: Sequence[Answer], notes: Sequenc
         errors.append(str(problem))
 
     unread = deque(sorted(zip(items.places, items.problems, strict=True), key=lambda pair: pair[0]))
-    for number, (name, each) in enumerate(zip(items.names, found, strict=True)):
+    for number, (name, each) in enumerate(zip(items.names, replies, strict=True)):
         while unread and unread[0][0] <= number:
             refuse(unread.popleft()[1])
         if isinstance(each, dict):
@@ -233,7 +233,7 @@ def _reply(served: Served, items: Items, found: Sequence[Answer], notes: Sequenc
     status = 200
     if errors:
         content["errors"] = errors
-        status = 500 if FAULT in found else 422
+        status = 500 if FAULT in replies else 422
     return Reply(status, json.dumps(content).encode(), answered, len(errors))
 
 

@@ -40,21 +40,21 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        found = socket.socket(family, kind, protocol)
+        listening = socket.socket(family, kind, protocol)
         try:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            found.bind(address)
-            found.listen(_BACKLOG)
-            found.setblocking(False)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)
+            listening.setblocking(False)
         except BaseException:
-            found.close()
+            listening.close()
             raise
     except (OSError, UnicodeError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(
             f"cannot listen on {host}, port {port}: {reason}; give another --host or --port"
         ) from None
-    return found
+    return listening
 
 
 def address_of(listening: socket.socket) -> str:
@@ -144,7 +144,7 @@ class _Uvicorn(uvicorn.Server):
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Called by a signal that ends the server."""
         if not self.should_exit:
-            self._say("ending, after the requests that are being answered")
+            self._say("stopping after the requests in progress")
         super().handle_exit(sig, frame)
 
     def _reload_soon(self) -> None:
@@ -163,7 +163,7 @@ class _Uvicorn(uvicorn.Server):
                     self._say(
                         f"loaded {name} again"
                         if error is None
-                        else f"{name} stays as it was: {error.problems[0]}"
+                        else f"{name} is unchanged: {error.problems[0]}"
                     )
         finally:
             self._reloading.release()

@@ -250,9 +250,9 @@ def test_equal_items_are_told_once(tmp_path: Path) -> None:
     made = gridcnn.run(spec, data=(grids, ["a", "b"] * 20), out=tmp_path / "out", report=True)
     page = (made.folder / "report.html").read_text("utf-8")
 
-    (note,) = (note for note in made.metrics["notes"] if "test items are, as grids" in note)
+    (note,) = (note for note in made.metrics["notes"] if "test items have the same grids" in note)
     assert html.unescape(page).count(note) == 1
-    assert page.count("as grids, equal to training items") == 1
+    assert page.count("have the same grids as training items") == 1
     assert "equal to one of another part" not in page
     assert "as grids, to an earlier one" in page
 

@@ -90,7 +90,7 @@ def test_a_model_is_loaded_again_while_it_answers(
     (tmp_path / "model.safetensors").write_bytes(b"damaged")
 
     own.signal(signal.SIGHUP)
-    own.wait_for("pictures stays as it was: ")
+    own.wait_for("pictures is unchanged: ")
 
     assert httpx.post(f"{own.url}/predict", content=one).json() == before
     assert 'gridcnn_reloads_total{result="failed"} 1' in httpx.get(f"{own.url}/metrics").text
@@ -123,7 +123,7 @@ def test_requests_in_flight_are_answered_at_the_end(
         slow.sendall(request + content[:50])
         wait_until_held(own, 50)
         own.signal(signal.SIGTERM)
-        own.wait_for("ending")
+        own.wait_for("stopping")
         wait_until_deaf(own)
         slow.sendall(content[50:])
         answer = b""
@@ -148,7 +148,7 @@ def test_signals_are_obeyed_from_the_first_line_on(tmp_path: Path, number: int) 
         rest = process.stderr.read()
 
     assert process.returncode == 0
-    assert rest.splitlines() == ["ending, after the requests that are being answered", "ended"]
+    assert rest.splitlines() == ["stopping after the requests in progress", "ended"]
 
 
 def test_the_command_serves(tmp_path: Path, picture: Callable[..., bytes]) -> None:
@@ -167,4 +167,4 @@ def test_the_command_serves(tmp_path: Path, picture: Callable[..., bytes]) -> No
     assert line.startswith("serving pictures at http://127.0.0.1:")
     assert answer.status_code == 200
     assert process.returncode == 0
-    assert rest.splitlines() == ["ending, after the requests that are being answered", "ended"]
+    assert rest.splitlines() == ["stopping after the requests in progress", "ended"]

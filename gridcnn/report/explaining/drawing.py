@@ -93,14 +93,16 @@ def features_figure(model: Model) -> Figure:
             f"its features have {rows:,} rows, one for each symbol, which no picture shows; take "
             "gridcnn features MODEL, or explain an item"
         )
-    shown = min(count, _FEATURES)
-    down = -(-shown // _ACROSS)
+    count_shown = min(count, _FEATURES)
+    down = -(-count_shown // _ACROSS)
     figure = Figure(figsize=(10, 1.35 * down + 0.7), layout="constrained")
-    figure.suptitle(f"{op.label}: {shown} of {count} features, {channels} x {rows} x {columns}")
+    figure.suptitle(
+        f"{op.label}: {count_shown} of {count} features, {channels} x {rows} x {columns}"
+    )
     # Channels stand below each other.
-    cells = weights[:shown].reshape(shown, channels * rows, columns)
+    cells = weights[:count_shown].reshape(count_shown, channels * rows, columns)
     axes = figure.subplots()
-    figure.colorbar(_tiles(axes, cells, range(shown)), shrink=0.8)
+    figure.colorbar(_tiles(axes, cells, range(count_shown)), shrink=0.8)
     return figure
 
 

@@ -264,10 +264,10 @@ def explain(
     if len(things) != 1:
         raise DataError(f"one item is explained at a time; got {len(things)}")
     name = describe(things[0], 0) if name is None else name
-    made = model.adapted(things, names=[name])
-    if made.problems:
-        raise DataError(*made.problems)
-    answered = model.answered(made.grids.values, names=[name])
+    adapted = model.adapted(things, names=[name])
+    if adapted.problems:
+        raise DataError(*adapted.problems)
+    answered = model.answered(adapted.grids.values, names=[name])
     if answered.problems:
         raise DataError(*answered.problems)
     votes = answered.votes[0]
@@ -275,10 +275,10 @@ def explain(
         model,
         name,
         original_of(model.adapter, things[0]),
-        made.grids.values,
+        adapted.grids.values,
         votes,
         _class_number(model, votes, label),
-        Passage(model.network, model.parameters, made.grids.values),
+        Passage(model.network, model.parameters, adapted.grids.values),
         fields_of(model.network),
         advance,
     )

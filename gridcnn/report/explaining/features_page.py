@@ -58,10 +58,10 @@ def plain_features(looked: Looked) -> dict[str, Any]:
 
 
 def _plain_feature(looked: Looked, layer: Layer, feature: Feature) -> dict[str, Any]:
-    found: dict[str, Any] = {"feature": feature.number}
+    data: dict[str, Any] = {"feature": feature.number}
     if layer.on_grid and not isinstance(looked.cells, OneHot):
-        found["weights"] = layer.weights[feature.number].tolist()
-    found["patches"] = [
+        data["weights"] = layer.weights[feature.number].tolist()
+    data["patches"] = [
         {
             "item": looked.names[patch.item],
             "value": patch.value,
@@ -72,12 +72,12 @@ def _plain_feature(looked: Looked, layer: Layer, feature: Feature) -> dict[str, 
         for patch in feature.patches
     ]
     if feature.made is not None:
-        found["made"] = {"value": feature.made_value}
+        data["made"] = {"value": feature.made_value}
         if isinstance(looked.cells, OneHot):
-            found["made"]["text"] = symbols_in(feature.made, looked.model.shape)
+            data["made"]["text"] = symbols_in(feature.made, looked.model.shape)
         else:
-            found["made"]["cells"] = feature.made.tolist()
-    return found
+            data["made"]["cells"] = feature.made.tolist()
+    return data
 
 
 def features_of_layers_figure(looked: Looked) -> Figure:
@@ -129,9 +129,9 @@ def text_of(looked: Looked, patch: Patch) -> str:
 
 def symbols_in(cells: Array, shape: GridShape) -> str:
     """Return the symbols of one-hot columns `(1, rows, columns)`, see `join_symbols`."""
-    found = OneHot.from_dense(cells[None])
-    assert found is not None
-    return join_symbols(found.indices[0].tolist(), shape)
+    grid = OneHot.from_dense(cells[None])
+    assert grid is not None
+    return join_symbols(grid.indices[0].tolist(), shape)
 
 
 def join_symbols(rows: list[int], shape: GridShape) -> str:
@@ -140,8 +140,8 @@ def join_symbols(rows: list[int], shape: GridShape) -> str:
     `shape` is that of the grid, whose rows are named.
     """
     labels = shape.row_axis.labels or tuple(str(row + 1) for row in range(shape.rows))
-    found = [sign(labels[row]) if row >= 0 else "\u00b7" for row in rows]
-    return (" " if shape.row_axis.name == "word" else "").join(found)
+    signs = [sign(labels[row]) if row >= 0 else "\u00b7" for row in rows]
+    return (" " if shape.row_axis.name == "word" else "").join(signs)
 
 
 def pixels_of(looked: Looked, cells: Array, limit: float) -> NDArray[np.uint8]:
@@ -242,7 +242,7 @@ def _duplicates(layer: Layer) -> str:
 
 def _feature(looked: Looked, layer: Layer, feature: Feature) -> dict[str, Any]:
     shape = looked.model.shape
-    found: dict[str, Any] = {
+    data: dict[str, Any] = {
         "number": feature.number,
         "patches": [
             {
@@ -256,16 +256,16 @@ def _feature(looked: Looked, layer: Layer, feature: Feature) -> dict[str, Any]:
         "madeValue": feature.made_value,
     }
     if layer.on_grid:
-        found["weights"] = _mini_image(looked, layer, feature.number)
+        data["weights"] = _mini_image(looked, layer, feature.number)
     if isinstance(looked.cells, OneHot):
         if feature.made is not None:
-            found["made"] = {"text": symbols_in(feature.made, shape)}
-        return found
+            data["made"] = {"text": symbols_in(feature.made, shape)}
+        return data
     sheet, made = patches_sheet(looked, feature), made_pixels(looked, feature)
-    found["sheet"] = None if sheet is None else _picture(sheet)
+    data["sheet"] = None if sheet is None else _picture(sheet)
     if made is not None:
-        found["made"] = _picture(made)
-    return found
+        data["made"] = _picture(made)
+    return data
 
 
 def _place(looked: Looked, patch: Patch) -> str:

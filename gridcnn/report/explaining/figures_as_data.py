@@ -40,11 +40,11 @@ def plain_explanation(explanation: Explanation) -> dict[str, Any]:
 
 
 def _stages(explanation: Explanation) -> list[dict[str, Any]]:
-    found = []
+    stages = []
     for op in explanation.model.network.ops:
         maps = explanation.maps(op.target)
         strongest = explanation.strongest(op.target)[:_MAPS]
-        found.append(
+        stages.append(
             {
                 "stage": op.label,
                 "output": list(op.output.sizes),
@@ -53,7 +53,7 @@ def _stages(explanation: Explanation) -> list[dict[str, Any]]:
                 "strongest": [[number, float(maps[number].max())] for number in strongest],
             }
         )
-    return found
+    return stages
 
 
 def _match(match: Match) -> dict[str, Any]:
@@ -98,15 +98,15 @@ def _election(explanation: Explanation) -> dict[str, Any] | None:
 
 
 def _importance(explanation: Explanation) -> dict[str, Any]:
-    found: dict[str, Any] = {"window": list(explanation.hiding.window)}
+    data: dict[str, Any] = {"window": list(explanation.hiding.window)}
     for name, importance in (
         ("model", explanation.importance),
         ("random_weights", explanation.random_importance),
     ):
         cam = importance.grad_cam
-        found[name] = {
+        data[name] = {
             "occlusion": importance.occlusion.tolist(),
             "grad_cam": None if cam is None else cam.tolist(),
         }
-    found["rank_correlation"] = explanation.likeness
-    return found
+    data["rank_correlation"] = explanation.likeness
+    return data

@@ -238,13 +238,13 @@ class _Scan:
         means = self._sums / self._count
         spread = self._products / self._count - np.outer(means, means)
         deviations = np.sqrt(np.maximum(np.diag(spread), 0))
-        found = []
+        pairs = []
         for one in range(len(means)):
             for other in range(one + 1, len(means)):
                 size = deviations[one] * deviations[other]
                 if size > 1e-12 and spread[one, other] / size > _ALIKE:
-                    found.append((one, other, float(min(spread[one, other] / size, 1.0))))
-        return tuple(found)
+                    pairs.append((one, other, float(min(spread[one, other] / size, 1.0))))
+        return tuple(pairs)
 
 
 def _scan(model: Model, value: int, cells: Cells) -> _Scan:

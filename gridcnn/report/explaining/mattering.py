@@ -107,7 +107,7 @@ def occlusion(
         for row in _starts(rows, hiding.window[0], hiding.stride[0])
         for column in _starts(columns, hiding.window[1], hiding.stride[1])
     ]
-    whole = float(logits(grid[None])[0, target])
+    base = float(logits(grid[None])[0, target])
     total, covered = np.zeros((rows, columns)), np.zeros((rows, columns))
     fill = np.array(hiding.fill, grid.dtype)[:, None, None]
     together = max(1, min(_BATCH, _BATCH_CELLS // grid.size))
@@ -121,8 +121,8 @@ def occlusion(
         ]
         for item, window in zip(changed, windows, strict=True):
             item[:, *window] = fill
-        lost = whole - logits(changed)[:, target].astype(np.float64)
-        for fall, window in zip(lost.tolist(), windows, strict=True):
+        drop = base - logits(changed)[:, target].astype(np.float64)
+        for fall, window in zip(drop.tolist(), windows, strict=True):
             total[window] += fall
             covered[window] += 1
         counter.add(len(part))

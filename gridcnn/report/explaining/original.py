@@ -125,8 +125,8 @@ def _bytes_of(array: NDArray[Any]) -> NDArray[np.uint8]:
     low, most = (float(values.min(initial=0)), float(values.max(initial=high)))
     if array.dtype.kind == "f" and (low < 0 or most > 1):
         values, high = values - low, (most - low) or 1.0
-    found: NDArray[np.uint8] = np.rint(np.clip(values / high, 0, 1) * 255).astype(np.uint8)
-    return found
+    pixels: NDArray[np.uint8] = np.rint(np.clip(values / high, 0, 1) * 255).astype(np.uint8)
+    return pixels
 
 
 def _sound(adapter: AudioAdapter, thing: Any) -> Original:

@@ -194,8 +194,8 @@ def shrink(maps: Array, factor: int) -> Array:
     blocks = padded.reshape(count, down, factor, across, factor).transpose(0, 1, 3, 2, 4)
     flat = blocks.reshape(count, down, across, factor * factor)
     strongest = np.argsort(-np.abs(flat), axis=3, kind="stable")[..., :1]
-    kept: Array = np.take_along_axis(flat, strongest, axis=3)[..., 0]
-    return kept
+    values: Array = np.take_along_axis(flat, strongest, axis=3)[..., 0]
+    return values
 
 
 def _reach(reach: Reach) -> list[float]:
@@ -359,10 +359,10 @@ def what_is_hidden(explanation: Explanation) -> str:
 
 
 def _maps_of(explanation: Explanation, importance: Importance) -> dict[str, Any]:
-    found: dict[str, NDArray[np.float64]] = {"occlusion": importance.occlusion}
+    maps: dict[str, NDArray[np.float64]] = {"occlusion": importance.occlusion}
     if importance.grad_cam is not None:
-        found["grad_cam"] = importance.grad_cam
-    return {name: by_column(explanation, cells) for name, cells in found.items()}
+        maps["grad_cam"] = importance.grad_cam
+    return {name: by_column(explanation, cells) for name, cells in maps.items()}
 
 
 def by_column(explanation: Explanation, cells: Array) -> Array:

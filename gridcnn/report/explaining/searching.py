@@ -41,11 +41,11 @@ def features_of(
     if len(chosen) > most:
         chosen = chosen[np.linspace(0, len(chosen) - 1, most).astype(np.int64)]
     names = [dataset.names[index] for index in chosen.tolist()]
-    made = model.adapted(pick(dataset.things, chosen), names=names)
-    if not len(made.kept):
-        raise DataError(*(made.problems or (Problem("there are no items to look in"),)))
-    read = [names[index] for index in made.kept.tolist()]
-    return look_for(model, made.grids.values, read, origin=origin, advance=advance)
+    adapted = model.adapted(pick(dataset.things, chosen), names=names)
+    if not len(adapted.kept):
+        raise DataError(*(adapted.problems or (Problem("there are no items to look in"),)))
+    read = [names[index] for index in adapted.kept.tolist()]
+    return look_for(model, adapted.grids.values, read, origin=origin, advance=advance)
 
 
 def _own(model: Model, advance: Advance | None) -> tuple[Dataset, NDArray[np.int64], str]:
@@ -68,7 +68,7 @@ def _own(model: Model, advance: Advance | None) -> tuple[Dataset, NDArray[np.int
 def _other(model: Model, data: Any) -> tuple[Dataset, NDArray[np.int64], str]:
     trained = model.spec.data
     form = Data(source=trained.source) if trained and asked_columns(trained.source) else None
-    asked = Spec(adapter=model.adapter, training=model.spec.training, data=form)
-    dataset = locate(asked, data, Path.cwd(), trained=True).open()
+    spec = Spec(adapter=model.adapter, training=model.spec.training, data=form)
+    dataset = locate(spec, data, Path.cwd(), trained=True).open()
     named = os.fspath(data) if isinstance(data, str | os.PathLike) else "other data"
     return dataset, np.arange(len(dataset)), named

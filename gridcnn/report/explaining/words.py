@@ -23,7 +23,7 @@ def sentence_of(op: Op) -> str:
     if isinstance(stage, Pooling):
         return _of_pooling(op, stage)
     if isinstance(stage, VotingLayers):
-        hidden = ", then ".join(f"{size} hidden voters" for size in stage.hidden)
+        hidden = ", then ".join(f"{size} hidden units" for size in stage.hidden)
         through = f", by way of {hidden}" if hidden else ""
         return (
             f"Each of the {op.input.cells:,} cells votes for {_classes(op.output.channels, stage)}"

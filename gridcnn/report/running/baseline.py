@@ -63,8 +63,8 @@ def _choose(train: Labelled, seed: int) -> NDArray[np.int64] | None:
     items = min(len(train), _MOST_ITEMS, _MOST_CELLS // max(each, 1))
     if items < min(_FEWEST_ITEMS, len(train)):
         return None
-    drawn = Stream.BASELINE.random(seed).permutation(len(train))[:items]
-    return np.sort(drawn).astype(np.int64)
+    places = Stream.BASELINE.random(seed).permutation(len(train))[:items]
+    return np.sort(places).astype(np.int64)
 
 
 def _of_classes(
@@ -91,8 +91,10 @@ def _of_labels(
             continue
         model = _fit(cells[np.flatnonzero(known)], targets[known, label].astype(np.int64))
         order = np.concatenate([model.decision_function(part) for _, part in parts])
-        asked = ~np.isnan(test.targets[:, label])
-        areas.append(roc_auc(test.targets[asked, label] == 1, order[asked].astype(np.float64)))
+        is_known = ~np.isnan(test.targets[:, label])
+        areas.append(
+            roc_auc(test.targets[is_known, label] == 1, order[is_known].astype(np.float64))
+        )
     auc = mean_of_known(areas)
     return None if auc is None else {"auc": auc}
 

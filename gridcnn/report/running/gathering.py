@@ -139,13 +139,13 @@ def _data(prepared: Prepared) -> dict[str, Any]:
             each = np.bincount(most(targets), minlength=len(labels))
         by_class = dict(zip(labels, each.tolist(), strict=True))
         counts[name] = {"items": len(part), "classes": by_class}
-    found = prepared.duplicates
+    duplicates = prepared.duplicates
     equal = None
-    if found is not None:
+    if duplicates is not None:
         equal = {
-            "within": {name: int((~first).sum()) for name, first in found.first.items()},
-            "between": {name: len(items) for name, items in found.leaked.items()},
-            "torn": len(found.torn),
+            "within": {name: int((~first).sum()) for name, first in duplicates.first.items()},
+            "between": {name: len(items) for name, items in duplicates.leaked.items()},
+            "torn": len(duplicates.torn),
         }
     return {"counts": counts, "equal": equal}
 
@@ -186,19 +186,19 @@ def _examples(prepared: Prepared) -> dict[str, list[Look]]:
     """Return looks of some training items of each class, or with each label."""
     targets = prepared.train.data.targets[:_AMONG]
     looks = _Looks(prepared, TRAIN, _FOR_EXAMPLES)
-    found: dict[str, list[Look]] = {}
+    examples: dict[str, list[Look]] = {}
     of_class: list[tuple[str, Sequence[int]]] = []
     most_shown = _OF_CLASS if len(prepared.classes) <= _FEW_CLASSES else _FEWER
     for number, label in enumerate(prepared.classes[:_CLASSES]):
         has = targets[:, number] == 1 if targets.ndim == 2 else targets == number
         of_class.append((str(label), np.flatnonzero(has)[:most_shown].tolist()))
-        found[str(label)] = []
+        examples[str(label)] = []
     for place in range(most_shown):  # so that each class has one before any has two
         for label, items in of_class:
             look = looks.at(items[place]) if place < len(items) else None
             if look is not None:
-                found[label].append(look)
-    return found
+                examples[label].append(look)
+    return examples
 
 
 def _items(prepared: Prepared, folder: Path, metrics: dict[str, Any]) -> dict[str, Look]:

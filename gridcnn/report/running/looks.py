@@ -109,7 +109,7 @@ def _curve(row: NDArray[np.float32]) -> list[float | None]:
 
 def _sound(samples: NDArray[np.float32], rate: int) -> Look:
     """Return the beginning of a sound as a WAV file of few samples."""
-    whole = len(samples) / rate
+    seconds = len(samples) / rate
     samples = samples[: int(_SECONDS * rate)]
     if rate > _RATE:
         samples, rate = at_rate(samples, rate, _RATE), _RATE
@@ -123,8 +123,8 @@ def _sound(samples: NDArray[np.float32], rate: int) -> Look:
         file.writeframes(levels.tobytes())
     return {
         "sound": f"data:audio/wav;base64,{_base64(content.getvalue())}",
-        "seconds": round(whole, 3),
-        "cut": whole > _SECONDS,
+        "seconds": round(seconds, 3),
+        "cut": seconds > _SECONDS,
     }
 
 

@@ -69,8 +69,10 @@ def run_html(run: Run) -> str:
                 ("exact match", f"{percent(test['accuracy'])}, with {_thresholds(metrics)}")
             )
         else:
-            told = f"on {test['items']:,} items ({interval(test['interval'])})"
-            facts.append(("test accuracy", f"<strong>{percent(test['accuracy'])}</strong> {told}"))
+            figures = f"on {test['items']:,} items ({interval(test['interval'])})"
+            facts.append(
+                ("test accuracy", f"<strong>{percent(test['accuracy'])}</strong> {figures}")
+            )
             literal = metrics["literal_comparison"]["accuracy"]
             facts.append(("literal comparison", percent(literal)))
     facts.append(("epochs", f"{metrics['epochs']}; the weights of epoch {metrics['best_epoch']}"))
@@ -118,9 +120,9 @@ def _curves(run: Run, title: str, names: Sequence[str]) -> str:
 def evaluation_html(evaluation: Evaluation) -> str:
     """Return an evaluation as HTML: figures, the scores of each class, and the confusion."""
     what = "exact match" if evaluation.several else "accuracy"
-    told = f"on {evaluation.items:,} items ({interval(evaluation.interval)})"
+    figures = f"on {evaluation.items:,} items ({interval(evaluation.interval)})"
     label, share = evaluation.majority
-    facts = [(what, f"<strong>{percent(evaluation.accuracy)}</strong> {told}")]
+    facts = [(what, f"<strong>{percent(evaluation.accuracy)}</strong> {figures}")]
     facts.append(("always answering", f"{escape(str(label) or 'none')}: {percent(share)}"))
     if evaluation.auc is not None:
         facts.append(("area under the ROC curve", f"{evaluation.auc:.3f}"))

@@ -73,10 +73,10 @@ def page_data(run: StoredRun, choice: Choice) -> dict[str, Any]:
     """Return what the page's script shows: items, and which of them belong to what."""
     cells, named = [], {*choice.mistakes, *choice.unsure}
     for (row, column), items in choice.cells.items():
-        kept = [item for item in items if item in named or len(named) < _NAMED]
-        named.update(kept)
+        shown = [item for item in items if item in named or len(named) < _NAMED]
+        named.update(shown)
         count = choice.counts[row, column]
-        cells.append({"row": row, "column": column, "items": kept, "count": count})
+        cells.append({"row": row, "column": column, "items": shown, "count": count})
     return {
         "classes": [str(label) for label in run.metrics["classes"]],
         "several": run.answers is not None and run.answers.several,

@@ -85,8 +85,8 @@ def comparison(run: StoredRun) -> dict[str, Any] | None:
                 "name": baseline.name,
                 "value": baseline.accuracy,
                 "interval": baseline.interval,
-                "about": "a plain baseline on single cells, which knows nothing of neighbours; "
-                f"fitted on {baseline.train_items:,} training items",
+                "about": "a plain baseline on single cells, which ignores neighbours; fitted on "
+                f"{baseline.train_items:,} training items",
             }
         )
     rows.append(
@@ -212,24 +212,24 @@ def _axis(axis: Any) -> str:
 
 def _equal(gathered: ReportContent, notes: Sequence[str]) -> list[str]:
     """Return sentences about items that are, as grids, equal to others, unless notes say it."""
-    found = gathered.data.equal
-    if found is None:
+    equal = gathered.data.equal
+    if equal is None:
         return []
-    within, between = sum(found.within.values()), sum(found.between.values())
+    within, between = sum(equal.within.values()), sum(equal.between.values())
     if not within:
         return ["no two items are equal as grids"]
     sentences = [f"{within:,} {_items(within)} equal, as grids, to an earlier one"]
-    told = any("as grids, equal to" in note for note in notes)
-    if between and not told:
+    is_noted = any("the same grid" in note for note in notes)
+    if between and not is_noted:
         each = ", ".join(
             f"{count:,} of {_PART_NAMES.get(name, name)}"
-            for name, count in found.between.items()
+            for name, count in equal.between.items()
             if count
         )
         sentences.append(f"{between:,} {_items(between)} equal to one of another part ({each})")
-    if found.torn and not told:
+    if equal.torn and not is_noted:
         sentences.append(
-            f"{found.torn:,} {_items(found.torn)} equal to one of another class or label"
+            f"{equal.torn:,} {_items(equal.torn)} equal to one of another class or label"
         )
     return sentences
 
@@ -402,15 +402,15 @@ def _means(test: Mapping[str, Any]) -> list[tuple[str, Markup]]:
 
 def reliability(run: StoredRun) -> dict[str, Any] | None:
     """Return whether votes are as sure as they are right; None if that is not known."""
-    found = run.metrics.get(TEST, {}).get("reliability")
-    if not found:
+    content = run.metrics.get(TEST, {}).get("reliability")
+    if not content:
         return None
-    bins = found["bins"]
+    bins = content["bins"]
     votes, right, items = ([each[name] for each in bins] for name in ("votes", "accuracy", "items"))
     calibration = run.metrics.get("calibration")
     return {
         "picture": Markup(reliability_chart(votes, right, items)),
-        "error": share(found["error"]),
+        "error": share(content["error"]),
         "calibration": calibration,
         "rows": [
             (share(v), share(a), f"{n:,}") for v, a, n in zip(votes, right, items, strict=True)
@@ -420,12 +420,12 @@ def reliability(run: StoredRun) -> dict[str, Any] | None:
 
 def check(run: StoredRun) -> dict[str, Any] | None:
     """Return the evidence of the checkers; None if none was asked."""
-    found = run.metrics.get("check")
-    if not found:
+    content = run.metrics.get("check")
+    if not content:
         return None
     known = {} if run.gathered is None else run.gathered.verdicts
     verdicts = []
-    for each in found["verdicts"]:
+    for each in content["verdicts"]:
         more = known.get(each["checker"])
         lags = use = None
         if more is not None and more.lags is not None:
@@ -450,7 +450,7 @@ def check(run: StoredRun) -> dict[str, Any] | None:
         verdicts.append(
             {**each, "summary": summary, "sentences": sentences, "lags": lags, "use": use}
         )
-    return {**found, "verdicts": verdicts}
+    return {**content, "verdicts": verdicts}
 
 
 def health(run: StoredRun) -> dict[str, Any]:

@@ -245,7 +245,7 @@ def learning_charts(
 
     `several` says whether their items may have several labels; None: those of some runs.
     """
-    found = []
+    charts = []
     for usual, (column, text) in _CHARTS.items():
         title, note = usual, ""
         if "accuracy" in usual and several is not False:
@@ -259,10 +259,10 @@ def learning_charts(
         if all(curve.points for curve in curves):
             picture = Markup(curves_chart(title, curves, below="epoch", text=text))
             keys = [(Markup(key(number)), curve.name) for number, curve in enumerate(curves)]
-            found.append(
+            charts.append(
                 {"title": title, "picture": picture, "key": keys, "best": None, "note": note}
             )
-    return found
+    return charts
 
 
 def _together(folder: Path, metrics: Mapping[str, Any], parts: Sequence[_Part]) -> StoredRun | None:

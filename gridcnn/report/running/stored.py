@@ -193,7 +193,7 @@ def read_run(folder: Path) -> StoredRun:
     if gathered is None:
         notes.append(
             "example items, pictures and the baseline are missing: the folder has no report.json, "
-            "because the run had --no-report, or is that of an older gridcnn"
+            "because the run had --no-report, or was made by an older gridcnn"
         )
     return StoredRun(
         folder,

@@ -143,7 +143,7 @@
     const lines = text.trim().split(/\r?\n/).map(numbersIn);
     if (lines.length === 1) return { shape: [lines[0].length], values: lines[0] };
     if (lines.some((line) => line.length !== lines[0].length)) {
-      throw new gridcnn.Problem("the lines have different numbers of numbers");
+      throw new gridcnn.Problem("the lines have different lengths");
     }
     return { shape: [lines.length, lines[0].length], values: lines.flat() };
   }

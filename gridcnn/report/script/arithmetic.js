@@ -302,7 +302,7 @@
     return [...shares.keys()].filter((label) => shares[label] >= thresholds[label]);
   }
 
-  /* How a convolution's cell comes about: for each cell of the feature the weight, the cell of the
+  /* How a convolution computes a cell: for each cell of the feature the weight, the cell of the
      grid under it and their product; the sum, what it is divided by, the bias and the match. */
   function matchAt(op, parameters, source, filter, row, column) {
     const [high, wide] = op.kernel;

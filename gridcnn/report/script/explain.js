@@ -500,14 +500,14 @@
     const row = part(voters.votes, 0);
     const order = [...Array(count).keys()].sort((a, b) => Math.abs(row[b]) - Math.abs(row[a])).slice(0, 8)
       .filter((voter) => row[voter] !== 0);
-    const body = make("tbody", {}, ...order.map((voter) => make("tr", {}, make("td", { class: "text" }, `hidden voter ${voter + 1}`),
+    const body = make("tbody", {}, ...order.map((voter) => make("tr", {}, make("td", { class: "text" }, `hidden unit ${voter + 1}`),
       make("td", {}, n(voters.values.values[voter])),
       ...classes.map((_, i) => make("td", {}, n(voters.votes.values[i * count + voter]))))));
-    return make("details", { open: true }, make("summary", {}, `Hidden voters: ${on} are on`),
-      make("p", {}, `The cells do not vote for ${walk.several ? "labels" : "classes"} themselves, but for hidden voters. A voter whose votes add up to less than 0 is off; the others pass their votes on by weights of their own. The votes of a cell, as drawn here, are those that it gave by way of the voters that are on for this item: they add up to the same sum.`),
-      make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Hidden voters" }, make("table", {},
-        make("caption", {}, `The hidden voters of the last layer that weigh most for ${named(classes[0])}`),
-        make("thead", {}, make("tr", {}, ...["voter", "its value", ...classes.map((name) => `votes for ${named(name)}`)].map((head) => make("th", { scope: "col" }, head)))),
+    return make("details", { open: true }, make("summary", {}, `Hidden units: ${on} are on`),
+      make("p", {}, `The cells do not vote for ${walk.several ? "labels" : "classes"} themselves, but for hidden units. A unit whose votes add up to less than 0 is off; the others pass their values on with their own weights. The votes of a cell, as drawn here, are those that it gave through the units that are on for this item: they add up to the same sum.`),
+      make("div", { class: "table", tabindex: "0", role: "region", "aria-label": "Hidden units" }, make("table", {},
+        make("caption", {}, `The hidden units of the last layer that weigh most for ${named(classes[0])}`),
+        make("thead", {}, make("tr", {}, ...["unit", "its value", ...classes.map((name) => `votes for ${named(name)}`)].map((head) => make("th", { scope: "col" }, head)))),
         body)));
   }
 

@@ -26,7 +26,7 @@
       rectification: () => (op.leak ? "negatives become smaller" : "negatives become 0"),
       pooling: () => `each window of ${size(op.window)} keeps its ${
         op.mode === "max" ? "best match" : "mean"}`,
-      normalization: () => "maps are shifted and scaled to one spread",
+      normalization: () => "maps are shifted and scaled to the same mean and spread",
       activation: () => `every number is replaced by its ${op.function}`,
       gate: () => "all maps together decide how much each of them counts",
       dropout: () => "left out only in training; here nothing changes",
@@ -58,11 +58,11 @@
     const answers = make("section", { class: "live-votes", "aria-label": "The answer" },
       make("h2", {}, "The answer"), problem, answer, spoken, bars);
     const entering = make("section", { class: "live-grid", "aria-label": "The grid" }, make("h2", {}, "As a grid"));
-    const about = make("section", { class: "live-cell", "aria-label": "How a cell comes about" },
+    const about = make("section", { class: "live-cell", "aria-label": "How a cell is computed" },
       make("h2", {}, "One cell, worked out"));
     const stages = make("section", { "aria-label": "Stages" }, make("h2", {}, "Stage by stage"),
       make("p", { class: "quiet" }, "Orange is positive, violet negative, nearly white is 0. Point at a "
-        + "cell to read it; press it to see how it comes about."));
+        + "cell to read it; press it to see how it is computed."));
     element.classList.add("live");
     // A long grid, as that of a text, has the whole width.
     const isLong = model.shape[2] > 2.5 * model.shape[1] || model.shape[2] > 100;

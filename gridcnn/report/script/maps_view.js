@@ -1,5 +1,5 @@
 /* Maps as pictures: all channels of a value on one scale of colours, and how one of their cells
-   comes about. */
+   is computed. */
 "use strict";
 
 (() => {
@@ -170,9 +170,9 @@
     return canvas;
   }
 
-  // How a cell comes about -----------------------------------------------------------------------
+  // How a cell is computed -----------------------------------------------------------------------
 
-  /* Fill an element with how a cell of an operation's maps comes about; return the part of the
+  /* Fill an element with how a cell of an operation's maps is computed; return the part of the
      source that it was made of, {top, left, bottom, right}, or null. `parts` are what stands in the
      columns of a one-hot source, or null. */
   function tellCell(element, { op, parameters, sources, channel, row, column, value, parts }) {

@@ -217,7 +217,7 @@
         const place = page.headers.get("content-location").slice(1); // beside this page
         const frame = make("iframe", { src: place, class: "inside", title: "The explanation",
           sandbox: "allow-scripts" });
-        explanation.replaceChildren(make("h2", {}, "How this answer came about"), frame,
+        explanation.replaceChildren(make("h2", {}, "How the model came to this answer"), frame,
           make("p", {}, make("a", { href: place, target: "_blank", rel: "noopener" },
             "Open it on a page of its own")));
         explanation.classList.remove("hidden");
