@@ -34,8 +34,8 @@ def _read_features(value: Any) -> Features:
     # The comparison is False for NaN as well.
     if not (np.abs(array.astype(np.float64)) <= _LARGEST).all():
         raise wanted_error(f"{wanted}, every cell a finite number that 32 bits can hold")
-    whole = array.astype(np.float64).reshape(len(array), -1, *array.shape[-2:])
-    return tuple(tuple(tuple(map(tuple, image)) for image in each) for each in whole.tolist())
+    features = array.astype(np.float64).reshape(len(array), -1, *array.shape[-2:])
+    return tuple(tuple(tuple(map(tuple, image)) for image in each) for each in features.tolist())
 
 
 def _write_features(value: Features | None) -> Any:

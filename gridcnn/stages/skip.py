@@ -1,4 +1,4 @@
-"""Skip connections: what enters is added to what the stages make of it."""
+"""Skip connections: the input is added to the output of the stages."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Skip(Composite):
     def expand(self, graph: Graph, value: int) -> int:
         """Add the stages, a projection where it is needed, and the sum."""
         before = graph.shape(value)
-        made = graph.chain(self.stages, value, place=("stages",))
-        after = graph.shape(made)
+        result = graph.chain(self.stages, value, place=("stages",))
+        after = graph.shape(result)
         same = before.sizes == after.sizes
         if self.shortcut == "none" and not same:
             raise ValueError(
@@ -58,7 +58,7 @@ class Skip(Composite):
             )
         if self.shortcut == "projection" or not same:
             value = graph.add(_projection(before, after), value, name="shortcut")
-        return graph.add(Sum(), value, made)
+        return graph.add(Sum(), value, result)
 
 
 def _projection(before: GridShape, after: GridShape) -> Convolution:

@@ -25,7 +25,7 @@ class Voting(Head):
     """How many labels an item has. `one`: classes exclude each other, and their votes add up to 1;
     `several`: any number of labels, also none, each of which is voted on for itself."""
     hidden: Annotated[tuple[Count, ...], Field(max_length=64)] = ()
-    """The sizes of hidden layers, which vote on phantom categories in between."""
+    """The sizes of the hidden layers, which come before the votes."""
     dropout: Fraction = 0.0
     """The part of each hidden layer's values (without hidden layers: of the last grid's) that
     training leaves out at random (dropout)."""
@@ -98,11 +98,11 @@ class VotingLayers(HeadStage):
         for number, (name, _, _) in enumerate(layers):
             if number:
                 values = np.maximum(values, 0)
-            kept = None
+            factor = None
             if factors and (number or len(layers) == 1):
-                kept = factors[max(number - 1, 0)].astype(values.dtype)
-                values = values * kept
-            trail.append((values, kept))
+                factor = factors[max(number - 1, 0)].astype(values.dtype)
+                values = values * factor
+            trail.append((values, factor))
             # One product for each item, so that an item's votes do not depend on its batch.
             products = np.matmul(weights[f"{name}.weights"], values[:, :, None])
             values = products[:, :, 0] + weights[f"{name}.bias"]
@@ -111,14 +111,14 @@ class VotingLayers(HeadStage):
             gradients: Gradients = {}
             flow = gradient.reshape(len(grids), -1)
             for number in range(len(layers) - 1, -1, -1):
-                name, (entered, kept) = layers[number][0], trail[number]
+                name, (entered, factor) = layers[number][0], trail[number]
                 gradients[f"{name}.bias"] = flow.sum(axis=0)
                 gradients[f"{name}.weights"] = flow.T @ entered
                 if not (number or need_input):
                     return gradient, gradients
                 flow = flow @ weights[f"{name}.weights"]
-                if kept is not None:
-                    flow = flow * kept
+                if factor is not None:
+                    flow = flow * factor
                 if number:
                     # What was dropped is 0 as well, and its gradient is 0 already.
                     flow = flow * (entered > 0)
@@ -254,9 +254,9 @@ def cross_entropy(logits: Array, targets: Targets | SoftTargets) -> tuple[Array,
     total = exponentials.sum(axis=1, keepdims=True)
     if targets.ndim == 2:
         parts = targets.astype(logits.dtype, copy=False)
-        whole = parts.sum(axis=1, keepdims=True)
-        losses = whole[:, 0] * np.log(total[:, 0]) - (parts * lifted).sum(axis=1)
-        return losses, exponentials * (whole / total) - parts
+        sums = parts.sum(axis=1, keepdims=True)
+        losses = sums[:, 0] * np.log(total[:, 0]) - (parts * lifted).sum(axis=1)
+        return losses, exponentials * (sums / total) - parts
     rows = np.arange(len(logits))
     losses = np.log(total[:, 0]) - lifted[rows, targets]
     gradient = exponentials / total
@@ -265,7 +265,7 @@ def cross_entropy(logits: Array, targets: Targets | SoftTargets) -> tuple[Array,
 
 
 def sigmoid(logits: Array) -> Array:
-    """Return 1 / (1 + exp(-x)) of each number, by way of exp(-|x|), which is never too large."""
+    """Return 1 / (1 + exp(-x)) of each number, computed from exp(-|x|), which never overflows."""
     powers = np.exp(-np.abs(logits))
     shares: Array = np.where(logits < 0, powers, 1) / (1 + powers)
     return shares

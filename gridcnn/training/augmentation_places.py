@@ -54,7 +54,7 @@ Fill = Annotated[
 def filling(fill: float | str | None, shape: GridShape) -> float | str:
     """Return the value of cells from outside of a grid, or `edge`.
 
-    Symbols are not repeated: where an axis has no order, 0 comes in, which is no symbol.
+    Symbols are not repeated: if an axis has no order, the new cells are 0, which is no symbol.
     """
     if fill is not None:
         return fill
@@ -62,7 +62,7 @@ def filling(fill: float | str | None, shape: GridShape) -> float | str:
 
 
 def padded_cells(shape: GridShape, rows: int, columns: int) -> int:
-    """Return how many cells `pad` makes of an item."""
+    """Return how many cells an item has after `pad`."""
     return shape.channels * (shape.rows + 2 * rows) * (shape.columns + 2 * columns)
 
 

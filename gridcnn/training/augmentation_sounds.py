@@ -127,7 +127,7 @@ class Loudness(SoundAugmentation):
 class Background(SoundAugmentation):
     """Adds sounds from a folder, such as recordings of noise, to some clips.
 
-    Each time a file and a place in it are drawn; a file that ends is begun again.
+    Each time a file and a place in it are drawn; a file that ends is repeated.
     """
 
     title: ClassVar[str] = "background"

@@ -27,7 +27,7 @@ class TextAugmentation(ThingAugmentation, abc.ABC):
             )
 
     def change(self, thing: Any, adapter: Adapter, random: np.random.Generator) -> Any:  # noqa: ARG002
-        """Return the changed text; what is no text is returned as it is."""
+        """Return the changed text; anything but a text is returned as it is."""
         if isinstance(thing, str):
             return self.change_text(thing, random)
         if isinstance(thing, bytes | bytearray):

@@ -231,9 +231,9 @@ def _refuse_odd(tensors: Mapping[str, Array], steps: int, engine: Engine) -> Non
     """Raise `ValueError` if the vectors are not those that training with `engine` needs."""
     remembered = memory_names(engine.network.spec.training)
     expected = {"parameters", "best", *(f"{_MEMORY}{name}" for name in remembered)}
-    odd = [quoted(name)[1:-1] for name in sorted(expected ^ set(tensors))]
-    if odd:
-        raise ValueError(f"it has vectors missing, or too many: {listed(odd, limit=5)}")
+    wrong = [quoted(name)[1:-1] for name in sorted(expected ^ set(tensors))]
+    if wrong:
+        raise ValueError(f"it has vectors missing, or too many: {listed(wrong, limit=5)}")
     if bool(steps) != bool(remembered):
         raise ValueError(f"'steps' are {steps}, of an optimizer that remembers {len(remembered)}")
     shape = (engine.network.parameters,)

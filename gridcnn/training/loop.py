@@ -102,7 +102,7 @@ class TrainingState:
         memory: the vectors that are kept between steps: the optimizer's, and the running mean.
         history: every epoch so far.
         signs: what looked wrong so far.
-        restarts: how often training has begun again with another start.
+        restarts: how often training has started over.
     """
 
     parameters: Array
@@ -241,9 +241,9 @@ def _not_finite(grids: Cells) -> int:
     """Return how many items have cells that are NaN or infinite, looking at a few at a time."""
     if isinstance(grids, OneHot):  # 0 and 1 are finite
         return 0
-    held: Any = grids
-    if isinstance(held, Held):  # who holds them has looked
-        return held.odd
+    values: Any = grids
+    if isinstance(values, Held):  # who holds them has looked
+        return values.odd
     step = max(1, _LOOK // max(1, math.prod(grids.shape[1:])))
     parts = (slice(start, start + step) for start in range(0, len(grids), step))
     return sum(int((~np.isfinite(grids[part])).any(axis=(1, 2, 3)).sum()) for part in parts)
@@ -274,7 +274,7 @@ def _one_epoch(
     batches = -(-len(order) // settings.batch_size)
     forms = training.forms
     changes_cells = bool(settings.augmentation or settings.mixup)
-    drawn = None if forms is None else forms.draw(settings.seed, number, len(order))
+    form_numbers = None if forms is None else forms.draw(settings.seed, number, len(order))
     total, hits, rate = 0.0, 0, 0.0
     parameters = state.parameters.copy()
     tell = None if watcher is None else functools.partial(watcher.on_nudge, number)
@@ -286,7 +286,7 @@ def _one_epoch(
             method.largest = np.zeros(len(parameters), np.float32)
         part = slice(batch * settings.batch_size, (batch + 1) * settings.batch_size)
         chosen = training.at(order[part])
-        cells = chosen.in_forms(None if drawn is None else drawn[part])
+        cells = chosen.in_forms(None if form_numbers is None else form_numbers[part])
         if changes_cells:  # here, since a batch is changed as a whole
             cells = fetch_cells(cells)
         # The rate in the middle of the batch: neither the first step of a warm-up nor the last one
@@ -331,7 +331,7 @@ def _one_epoch(
         collapsed = looker.is_collapsed(answering, epoch.accuracy, logits)
     history = (*state.history, epoch)
     moves = None if pace is None else pace.moves(parameters)
-    found = looker.signs(
+    signs = looker.signs(
         history,
         parameters,
         collapsed=collapsed,
@@ -350,7 +350,7 @@ def _one_epoch(
         memory=method.memory(),
         history=history,
     )
-    return after, found
+    return after, signs
 
 
 def _explosion_error(loss: float, where: str, rate: float) -> str:

@@ -154,12 +154,12 @@ class Backpropagation(Method):
             length = math.sqrt(np.square(gradient, dtype=np.float64).sum())
             if length > longest:
                 gradient = gradient * np.float32(longest / length)
-        kept = None if self._frozen is None else parameters[self._frozen]
+        frozen = None if self._frozen is None else parameters[self._frozen]
         self.optimizer.update(parameters, gradient, rate)
         for slot, values in zip(self.engine.network.running, step.running, strict=True):
             parameters[slot.part] = values
         if self._frozen is not None:
-            parameters[self._frozen] = kept
+            parameters[self._frozen] = frozen
         if self.settings.averaging:
             self._follow(parameters)
         return step.loss, step.hits
@@ -169,8 +169,8 @@ class Backpropagation(Method):
         if self._average is None:
             self._average = parameters.copy()
             return
-        kept = min(self.settings.averaging, (1 + self.steps) / (10 + self.steps))
-        self._average += np.float32(1 - kept) * (parameters - self._average)
+        share = min(self.settings.averaging, (1 + self.steps) / (10 + self.steps))
+        self._average += np.float32(1 - share) * (parameters - self._average)
 
 
 class Nudge(Method):
@@ -204,8 +204,8 @@ class Nudge(Method):
                 parameters[index] = tried
                 losses.append(mean_loss(self.engine, parameters, grids, targets))
             # The first of equal losses, and never one that is NaN unless the loss was so before.
-            kept = min(range(3), key=losses.__getitem__)
-            parameters[index], best = values[kept], losses[kept]
+            choice = min(range(3), key=losses.__getitem__)
+            parameters[index], best = values[choice], losses[choice]
             if tell is not None:
                 tell(
                     NudgeResult(
@@ -216,7 +216,7 @@ class Nudge(Method):
                         loss=losses[0],
                         loss_up=losses[1],
                         loss_down=losses[2],
-                        kept=_TRIED[kept],
+                        kept=_TRIED[choice],
                     )
                 )
         return first, hits

@@ -53,12 +53,12 @@ def validation_score(
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         votes = head.votes(logits)
-    found: Measures | LabelMeasures
+    figures: Measures | LabelMeasures
     if head.several:
-        found = label_measures(targets, votes, None, answers=head.answers(votes))
+        figures = label_measures(targets, votes, None, answers=head.answers(votes))
     else:
-        found = measures(most(targets), head.answers(votes), logits.shape[1], votes=votes)
-    score: float | None = getattr(found, select_by)
+        figures = measures(most(targets), head.answers(votes), logits.shape[1], votes=votes)
+    score: float | None = getattr(figures, select_by)
     return 0.0 if score is None else score
 
 

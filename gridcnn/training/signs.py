@@ -81,7 +81,7 @@ class Sign:
 
     Attributes:
         epoch: after which epoch it was seen.
-        kind: what it is; each kind but a restart is told once.
+        kind: what it is; each kind but a restart is reported once.
         text: what was seen, and what to do about it, in a line.
     """
 
@@ -223,7 +223,7 @@ class Looker:
     def _collapse(self, last: Figures) -> str:
         return (
             f"all training items get the same votes after epoch {last.epoch}: features or hidden "
-            f"voters no longer answer anything; {self._lower()}"
+            f"units are always 0; {self._lower()}"
         )
 
     def _lower(self) -> str:
@@ -241,8 +241,8 @@ class Looker:
         if not named:
             return []
         text = (
-            f"filters or hidden voters that answer nothing to any of the last items of epoch "
-            f"{last.epoch}: {', '.join(named)}; {self._lower()}"
+            f"filters or hidden units that are 0 for all of the last items of epoch {last.epoch}: "
+            f"{', '.join(named)}; {self._lower()}"
         )
         return [Sign(last.epoch, "silent", text)]
 
@@ -251,12 +251,12 @@ class Looker:
         sizes = relative_gradients(network, parameters, largest)
         head = network.ops[-1].label
         full = max((size for name, size in sizes.items() if name.startswith(head)), default=0.0)
-        lost = [name for name, size in sizes.items() if 0 < size < _VANISHING * full]
-        if not lost:
+        stages = [name for name, size in sizes.items() if 0 < size < _VANISHING * full]
+        if not stages:
             return []
         text = (
-            f"the gradient has all but vanished in {lost[-1]} and before it: in {lost[0]} it is "
-            f"{sizes[lost[0]] / full:.0e} of that in the head, each relative to its weights, so "
+            f"the gradient nearly vanishes in {stages[-1]} and before it: in {stages[0]} it is "
+            f"{sizes[stages[0]] / full:.0e} of that in the head, each relative to its weights, so "
             "that these stages hardly learn; rectification instead of a sigmoid, a normalization "
             "after each convolution, or skip help"
         )
@@ -280,15 +280,15 @@ class Looker:
     def _rate(self, history: Sequence[Figures], moves: Moves) -> list[Sign]:
         losses = [each.loss for each in history]
         is_begun = len(history) * self._batches >= _ENOUGH_STEPS
-        seen = too_high(moves, losses, self._likely, is_begun=is_begun)
-        if seen:
-            return [self._off(history[-1], "learning rate too high", seen, slower, moves)]
+        observed = too_high(moves, losses, self._likely, is_begun=is_begun)
+        if observed:
+            return [self._off(history[-1], "learning rate too high", observed, slower, moves)]
         # It is asked once, as soon as it can be answered: later, a plateau may look the same.
         earlier = (history[:epochs] for epochs in range(_SLOWEST, len(history)))
         if self._shows_rate(history) and not any(map(self._shows_rate, earlier)):
-            seen = too_low(moves, losses, self._likely)
-        if seen and self._classes > 1:
-            return [self._off(history[-1], "learning rate too low", seen, faster, moves)]
+            observed = too_low(moves, losses, self._likely)
+        if observed and self._classes > 1:
+            return [self._off(history[-1], "learning rate too low", observed, faster, moves)]
         return []
 
     def _shows_rate(self, history: Sequence[Figures]) -> bool:
@@ -302,13 +302,14 @@ class Looker:
         self,
         last: Figures,
         kind: Kind,
-        seen: str,
+        observed: str,
         better: Callable[[float, Moves], float],
         moves: Moves,
     ) -> Sign:
         rate = self._settings.learning_rate
         text = (
-            f"{kind}: {rate:g}; {seen}; try training.learning_rate: {better(rate, moves):.3g}, or "
+            f"{kind}: {rate:g}; {observed}; try training.learning_rate: "
+            f"{better(rate, moves):.3g}, or "
             "let gridcnn tune SPEC --only learning_rate find one"
         )
         return Sign(last.epoch, kind, text)
@@ -325,7 +326,8 @@ class Looker:
         advice = f"try training.learning_rate: {10 * rate:.3g}" if hardly else self._lower()
         text = (
             f"the loss after epoch {last.epoch} is {last.loss:.3g}, and votes by the classes' "
-            f"frequencies alone have {self._likely:.3g}: nothing is learned so far; {advice}"
+            f"frequencies alone have {self._likely:.3g}: the network has learned nothing so far; "
+            f"{advice}"
         )
         return [Sign(last.epoch, "learned nothing", text)]
 
@@ -340,9 +342,9 @@ class Looker:
             return []
         text = (
             f"the validation loss was {losses[best]:.3g} after epoch {best + 1} and is "
-            f"{losses[-1]:.3g} after epoch {last.epoch}, while the training loss falls: the items "
-            "are learned by heart; augmentation, dropout, weight_decay or more items help, and "
-            "training.patience ends sooner"
+            f"{losses[-1]:.3g} after epoch {last.epoch}, while the training loss falls: the "
+            "network learns the items by heart (overfitting); augmentation, dropout, weight_decay "
+            "or more items help, and training.patience ends sooner"
         )
         return [Sign(last.epoch, "learned by heart", text)]
 
@@ -350,8 +352,9 @@ class Looker:
 def restart_sign(epoch: int, number: int, most: int) -> Sign:
     """Return the sign that training begins again after an epoch, for the `number`th time."""
     text = (
-        f"all training items got the same votes after epoch {epoch}, so training begins again with "
-        f"another start ({number} of at most {most}; training.restarts: 0 keeps the first one)"
+        f"all training items got the same votes after epoch {epoch}, so training starts over with "
+        f"other starting weights ({number} of at most {most}; training.restarts: 0 keeps the first "
+        "one)"
     )
     return Sign(epoch, "restarted", text)
 
@@ -361,11 +364,11 @@ def loss_by_frequency(head: HeadStage, counts: NDArray[np.floating[Any]]) -> flo
 
     `counts` are how many items of each class there are, or how much they count `(classes,)`.
     """
-    seen = np.flatnonzero(counts)
-    logits = np.full((len(seen), len(counts)), _NEVER, np.float32)
-    logits[:, seen] = np.log(counts[seen] / counts.sum())
-    losses, _ = head.losses(logits, seen)
-    return float((losses * counts[seen]).sum() / counts.sum())
+    places = np.flatnonzero(counts)
+    logits = np.full((len(places), len(counts)), _NEVER, np.float32)
+    logits[:, places] = np.log(counts[places] / counts.sum())
+    losses, _ = head.losses(logits, places)
+    return float((losses * counts[places]).sum() / counts.sum())
 
 
 def relative_gradients(network: Network, parameters: Array, largest: Array) -> dict[str, float]:
@@ -408,7 +411,7 @@ def silent(network: Network, changing: NDArray[np.bool_]) -> dict[str, tuple[int
     answered nothing to all items. The last layer of the head is left out, since nothing rectifies
     it. If all of a stage are silent, so are all stages before it, and only the last is named.
     """
-    found: dict[str, tuple[int, int]] = {}
+    counts: dict[str, tuple[int, int]] = {}
     last = {slot.start for slot in network.ops[-1].slots[-2:]}
     for name, slot in layers(network):
         if slot.start in last:
@@ -416,6 +419,6 @@ def silent(network: Network, changing: NDArray[np.bool_]) -> dict[str, tuple[int
         rows = changing[slot.part].reshape(slot.parameter.shape[0], -1)
         count = int((~rows.any(axis=1)).sum())
         if count == len(rows):
-            found.clear()
-        found[name] = count, len(rows)
-    return {name: figures for name, figures in found.items() if figures[0]}
+            counts.clear()
+        counts[name] = count, len(rows)
+    return {name: figures for name, figures in counts.items() if figures[0]}

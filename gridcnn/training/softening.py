@@ -65,17 +65,17 @@ class Softener:
         """
         items, alpha = len(targets), self._settings.mixup
         others = self._random.permutation(items)
-        drawn = self._random.beta(alpha, alpha, items)
-        kept = np.maximum(drawn, 1 - drawn).astype(np.float32)
+        numbers = self._random.beta(alpha, alpha, items)
+        shares = np.maximum(numbers, 1 - numbers).astype(np.float32)
         cells = np.asarray(grids)
         if cells.dtype not in (np.float32, np.float64):
             cells = cells.astype(np.float32)
-        mixed = _blend(cells, others, kept.astype(cells.dtype)[:, None, None, None])
+        mixed = _blend(cells, others, shares.astype(cells.dtype)[:, None, None, None])
         if weights is not None and not self._several:
             targets, weights = targets * weights[:, None], None
         if weights is not None:
-            weights = _blend(weights, others, kept)
-        return mixed, _blend(targets, others, kept[:, None]), weights
+            weights = _blend(weights, others, shares)
+        return mixed, _blend(targets, others, shares[:, None]), weights
 
 
 def smooth(targets: SoftTargets, part: float) -> SoftTargets:
@@ -84,6 +84,6 @@ def smooth(targets: SoftTargets, part: float) -> SoftTargets:
     return targets * np.float32(1 - part) + share
 
 
-def _blend(values: Array, others: Array, kept: Array) -> Array:
-    blended: Array = values * kept + values[others] * (1 - kept)
+def _blend(values: Array, others: Array, shares: Array) -> Array:
+    blended: Array = values * shares + values[others] * (1 - shares)
     return blended

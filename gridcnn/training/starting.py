@@ -78,15 +78,15 @@ def start_from(
         SpecError: a stage that is asked for cannot be taken over, or none can.
     """
     wanted = _wanted_stages(settings, network)
-    theirs = {op.label: op for op in model.network.ops}
+    ops = {op.label: op for op in model.network.ops}
     stages = network.ops[:-1] if network.head is not None else network.ops
     pairs: list[tuple[Op, Op]] = []
     for op in stages:
         if not op.slots or _stage_number(op) > wanted:
             continue
-        reason = _difference(op, theirs.get(op.label))
+        reason = _difference(op, ops.get(op.label))
         if not reason:
-            pairs.append((op, theirs[op.label]))
+            pairs.append((op, ops[op.label]))
         elif not pairs or settings.stages is not None or _stage_number(op) <= settings.frozen:
             raise _refusal(
                 network,
@@ -147,12 +147,12 @@ def _stage_number(op: Op) -> int:
     return int(op.label.partition(" ")[0].partition(".")[0])
 
 
-def _difference(ours: Op, theirs: Op | None) -> str:
+def _difference(ours: Op, other: Op | None) -> str:
     """Return why a stage cannot be taken over; an empty text if it can."""
-    if theirs is None:
+    if other is None:
         return f"the model has no stage {quoted(ours.label)}"
     here, there = (
-        {slot.parameter.name: slot.parameter.shape for slot in op.slots} for op in (ours, theirs)
+        {slot.parameter.name: slot.parameter.shape for slot in op.slots} for op in (ours, other)
     )
     if here.keys() != there.keys():
         return f"it has {listed(list(there))} there, and {listed(list(here))} here"

@@ -56,7 +56,7 @@ def item_weights(
 
 def refuse_weights_of_labels(settings: Training, document: Document | None = None) -> None:
     """Raise `SpecError` for settings by which classes count, if items may have several labels."""
-    asked = {
+    is_set = {
         "class_weights": settings.class_weights is not None,
         "sampling": settings.sampling == "balanced",
     }
@@ -66,7 +66,7 @@ def refuse_weights_of_labels(settings: Training, document: Document | None = Non
             f"training.{name} is for items of one class each, and these may have several labels; "
             "leave it out",
         )
-        for name, is_asked in asked.items()
+        for name, is_asked in is_set.items()
         if is_asked
     ]
     if problems:
@@ -104,7 +104,7 @@ def class_weights(
 
 def _unknown(label: str, names: Sequence[str], document: Document | None) -> Problem:
     text = (
-        f"class_weights names {quoted(label)}, which is no class of the data; the classes are "
+        f"class_weights names {quoted(label)}, which is not a class of the data; the classes are "
         f"{listed([quoted(name) for name in names])}{suggestion(label, names)}"
     )
     return (document or Document(None)).problem(("training", "class_weights", label), text)
@@ -127,13 +127,13 @@ def epoch_order(
     present = np.unique(targets)
     quota, rest = divmod(len(targets), len(present))
     more = set(random.permutation(present)[:rest].tolist())
-    drawn = []
+    orders = []
     for label in present.tolist():
         own = np.flatnonzero(targets == label)
         wanted = quota + (label in more)
         rounds = [random.permutation(own) for _ in range(-(-wanted // len(own)))]
-        drawn.append(np.concatenate([*rounds, own[:0]])[:wanted])
-    order: NDArray[np.int64] = random.permutation(np.concatenate(drawn))
+        orders.append(np.concatenate([*rounds, own[:0]])[:wanted])
+    order: NDArray[np.int64] = random.permutation(np.concatenate(orders))
     return order
 
 

@@ -142,7 +142,7 @@ class _Maker:
         settings = {**own, "hidden": list(head.hidden), "dropout": head.dropout}
         self.data["head"] = {"voting": settings}
         hidden = [(("head", "voting", "hidden", i), size) for i, size in enumerate(head.hidden)]
-        self.add_factor("hidden voters", hidden, _WIDTHS)
+        self.add_factor("hidden units", hidden, _WIDTHS)
         path, name, high = ("head", "voting", "dropout"), "head.voting.dropout", 0.6
         high = max(high, head.dropout)
         self.marks[path] = Mark("range", low=0.0, high=high)

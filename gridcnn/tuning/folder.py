@@ -40,20 +40,20 @@ class TuneFolder:
         path: where it is, or will be.
 
     Raises:
-        RunFolderError: there is something that is no search.
+        RunFolderError: there is something that is not a search.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            held = sorted(each.name for each in path.iterdir()) if path.is_dir() else []
+            names = sorted(each.name for each in path.iterdir()) if path.is_dir() else []
         except OSError as error:
             raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path} is a file; give a folder that is new or empty")
-        if held and SEARCH not in held and held != [_WORKERS]:
+        if names and SEARCH not in names and names != [_WORKERS]:
             raise RunFolderError(
-                f"{path} is not empty, and holds no search (it holds {held[0]}); give a folder "
+                f"{path} is not empty, and holds no search (it holds {names[0]}); give a folder "
                 "that is new or empty"
             )
 

@@ -64,7 +64,7 @@ class Items:
         self.folds = folds
         self._base = spec_folder(located.spec)
         self._watcher, self._threads = watcher, threads
-        divided, division, _ = divide_items(self.located, dataset)
+        parts_of, division, _ = divide_items(self.located, dataset)
         if validates and folds is None and not len(division.validation):
             raise SpecError(
                 located.spec.document.problem(
@@ -76,8 +76,8 @@ class Items:
         self._of_parts = [self.located]
         if folds is not None:
             seed = located.spec.training.seed
-            self._of_parts = _folds(self.located, divided, division, folds, seed)
-        self.digest = digest_of_labels(divided, [(division.train, division.validation)])
+            self._of_parts = _folds(self.located, parts_of, division, folds, seed)
+        self.digest = digest_of_labels(parts_of, [(division.train, division.validation)])
         self._kept: OrderedDict[str, list[Prepared]] = OrderedDict()
 
     def complete(self, spec: Spec) -> Spec:
@@ -147,8 +147,8 @@ def _folds(
         parts = [TEST] * len(dataset)
         for item, part in zip(items.tolist(), dealt, strict=True):
             parts[item] = VALIDATION if part == TEST else TRAIN
-        divided = dataclasses.replace(dataset, parts=parts, groups=None)
-        found.append(dataclasses.replace(located, data=data, dataset=divided))
+        copy = dataclasses.replace(dataset, parts=parts, groups=None)
+        found.append(dataclasses.replace(located, data=data, dataset=copy))
     return found
 
 

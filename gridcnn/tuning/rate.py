@@ -136,11 +136,11 @@ def find_learning_rate(
     except KeyboardInterrupt:
         raise TrainingInterrupted("stopped; nothing was written") from None
     smoothed = smooth(losses)
-    found = RateSweep(
+    sweep = RateSweep(
         rates, losses, smoothed, suggest_rate(rates, smoothed), base.training.learning_rate, folder
     )
-    _write(found)
-    return found
+    _write(sweep)
+    return sweep
 
 
 def _refuse_nudges(spec: Spec) -> None:
@@ -157,14 +157,15 @@ def _refuse_nudges(spec: Spec) -> None:
 def _refuse_used(folder: Path) -> None:
     """Raise `RunFolderError` if a folder holds anything but an earlier sweep."""
     try:
-        held = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+        names = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
         raise RunFolderError(f"{folder} cannot be read: {error.strerror or error}") from None
     if folder.exists() and not folder.is_dir():
         raise RunFolderError(f"{folder} is a file; give a folder that is new or empty")
-    if set(held) - {TABLE, PICTURE}:
+    if set(names) - {TABLE, PICTURE}:
         raise RunFolderError(
-            f"{folder} is not empty, and holds no sweep of the learning rate (it holds {held[0]}); "
+            f"{folder} is not empty, and holds no sweep of the learning rate (it holds "
+            f"{names[0]}); "
             "give a folder that is new or empty"
         )
 
@@ -226,11 +227,11 @@ def _batches(settings: Training, training: Labelled, engine: Engine) -> Iterator
             settings.augmentation, engine.network.shape, seed=settings.seed, epoch=number
         )
         forms = training.forms
-        drawn = None if forms is None else forms.draw(settings.seed, number, len(order))
+        form_numbers = None if forms is None else forms.draw(settings.seed, number, len(order))
         for first in range(0, len(order), settings.batch_size):
             part = slice(first, first + settings.batch_size)
             chosen = training.at(order[part])
-            cells = augmented(chosen.in_forms(None if drawn is None else drawn[part]))
+            cells = augmented(chosen.in_forms(None if form_numbers is None else form_numbers[part]))
             yield (*softened(cells, chosen.targets, chosen.weights), random)
 
 
@@ -268,18 +269,18 @@ def suggest_rate(rates: NDArray[np.float64], smoothed: NDArray[np.float64]) -> f
 # Results ------------------------------------------------------------------------------------------
 
 
-def _write(found: RateSweep) -> None:
+def _write(sweep: RateSweep) -> None:
     content = io.BytesIO()
-    sweep_figure(found).savefig(content, format="png", dpi=120)
-    columns = (found.rates.tolist(), found.losses.tolist(), found.smoothed.tolist())
+    sweep_figure(sweep).savefig(content, format="png", dpi=120)
+    columns = (sweep.rates.tolist(), sweep.losses.tolist(), sweep.smoothed.tolist())
     try:
-        found.folder.mkdir(parents=True, exist_ok=True)
+        sweep.folder.mkdir(parents=True, exist_ok=True)
         header = ("learning_rate", "loss", "smoothed_loss")
-        write_table(found.folder / TABLE, header, zip(*columns, strict=True))
-        write_bytes(found.folder / PICTURE, content.getvalue())
+        write_table(sweep.folder / TABLE, header, zip(*columns, strict=True))
+        write_bytes(sweep.folder / PICTURE, content.getvalue())
     except OSError as error:
         raise RunFolderError(
-            f"{found.folder}: results cannot be written there: {error.strerror or error}"
+            f"{sweep.folder}: results cannot be written there: {error.strerror or error}"
         ) from error
 
 

@@ -151,7 +151,7 @@ def tune(
             several workers, which trials are made depends on which of them ends first.
         storage: where the study is kept, a file or a URL that Optuna knows; by default a file in
             the folder.
-        pruner: what gives up trials early by their validation curve: "median", "hyperband" or
+        pruner: the rule that stops trials early by their validation curve: "median", "hyperband" or
             "none".
         watcher: its methods are called as the search proceeds.
 
@@ -333,7 +333,7 @@ def _stoppable(folder: TuneFolder) -> Iterator[None]:
             raise TrainingInterrupted(
                 "stopped before the first trial; nothing was written"
             ) from None
-        message = f"stopped; the same command goes on with the search in {folder.path}"
+        message = f"stopped; the same command continues the search in {folder.path}"
         raise TrainingInterrupted(message, folder=folder.path) from None
 
 
@@ -453,7 +453,7 @@ class _Search:
         ended = self.trials()
         reasons = list(dict.fromkeys(each.reason for each in ended))
         return TrainingError(
-            f"none of {len(ended)} trials came to its end: {listed(reasons, limit=3)}"
+            f"none of {len(ended)} trials has finished: {listed(reasons, limit=3)}"
         )
 
 

@@ -208,12 +208,12 @@ class Space:
     def samples(self) -> Iterator[dict[str, Value]]:
         """Yield values to check a space by: the middle of all, and each other value once."""
         yield self._with({})
-        seen = 0
+        count = 0
         for dimension in self.dimensions.values():
             parents = dict(dimension.parents)
             for value in dimension.extremes:
-                if value != dimension.middle and seen < _MANY:
-                    seen += 1
+                if value != dimension.middle and count < _MANY:
+                    count += 1
                     yield self._with({**parents, dimension.name: value})
             if parents:
                 yield self._with(parents)

@@ -143,7 +143,7 @@ def _remove_torn_line(path: Path) -> None:
 
 
 def _refuse_other_file(path: Path) -> None:
-    """Raise `RunFolderError` if there is something that is no journal."""
+    """Raise `RunFolderError` if there is something that is not a journal."""
     if not path.exists():
         return
     with open_ordinary(path) as file:
@@ -200,7 +200,7 @@ else:
 
 
 def make_pruner(kind: Pruner, epochs: int) -> BasePruner:
-    """Return what gives up trials by their validation curve.
+    """Return the rule that stops trials early by their validation curve.
 
     `median`: a trial whose best result so far is worse than the median of the trials before it
     after as many epochs. `hyperband`: successive halving in several brackets (Li et al., 2018).
@@ -247,8 +247,8 @@ def make_sampler(seed: int, first: Mapping[str, Value] | None = None) -> BaseSam
         ) -> dict[str, Any]:
             if not search_space:
                 return {}
-            found = self.of(study, trial).sample_relative(study, trial, search_space)
-            return {name: _round_to(search_space[name], value) for name, value in found.items()}
+            values = self.of(study, trial).sample_relative(study, trial, search_space)
+            return {name: _round_to(search_space[name], value) for name, value in values.items()}
 
         def sample_independent(
             self,
@@ -289,8 +289,8 @@ def place_of(study: Study, number: int) -> int:
     """Return how many trials were made before the one of that number; lost ones do not count."""
     from optuna.trial import TrialState
 
-    lost = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
-    return number - sum(each.number < number for each in lost)
+    failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    return number - sum(each.number < number for each in failed)
 
 
 def _draw_evenly(seed: int, place: int, name: str) -> float:
@@ -315,8 +315,8 @@ def _value_at(distribution: BaseDistribution, part: float) -> Any:
         return low * (high / low) ** part if distribution.log else low + part * (high - low)
     if distribution.log:
         low, high = low - 0.5, high + 0.5
-        drawn = round(low * (high / low) ** part)
-        return min(max(drawn, distribution.low), distribution.high)
+        value = round(low * (high / low) ** part)
+        return min(max(value, distribution.low), distribution.high)
     step = distribution.step
     return low + step * int(part * ((high - low) // step + 1))
 

@@ -67,11 +67,11 @@ def read_trials(study: Study, dimensions: Mapping[str, Dimension]) -> list[TuneT
     from optuna.trial import TrialState
 
     trials: list[TuneTrial] = []
-    lost = 0
+    failed = 0
     for frozen in study.get_trials(deepcopy=False):
-        lost += frozen.state == TrialState.FAIL
+        failed += frozen.state == TrialState.FAIL
         if frozen.state in (TrialState.COMPLETE, TrialState.PRUNED):
-            trials.append(_read(frozen, frozen.number + 1 - lost, dimensions))
+            trials.append(_read(frozen, frozen.number + 1 - failed, dimensions))
     return trials
 
 
@@ -131,6 +131,6 @@ def importances(study: Study, dimensions: Sequence[str], seed: int) -> dict[str,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         evaluator = FanovaImportanceEvaluator(seed=seed)
-        found = get_param_importances(study, evaluator=evaluator, params=varied)
-    total = sum(found.values())
-    return {name: float(part / total) for name, part in found.items()} if total > 0 else {}
+        parts = get_param_importances(study, evaluator=evaluator, params=varied)
+    total = sum(parts.values())
+    return {name: float(part / total) for name, part in parts.items()} if total > 0 else {}

@@ -121,7 +121,7 @@ def test_a_collapsed_start_is_begun_again_once_and_learns(name: str) -> None:
 
     assert kinds(state.signs) == ["restarted"]
     assert state.signs[0].epoch == 1
-    assert "begins again with another start (1 of at most 1;" in state.signs[0].text
+    assert "starts over with other starting weights (1 of at most 1;" in state.signs[0].text
     assert state.restarts == 1
     assert [epoch.epoch for epoch in state.history] == list(range(1, 31))
     assert state.history[-1].accuracy > 0.9
@@ -336,7 +336,7 @@ def arrays() -> tuple[Any, Any]:
 
 
 def test_runs_warn_and_keep_the_signs(unlucky: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.warns(TrainingWarning, match="so training begins again") as caught:
+    with pytest.warns(TrainingWarning, match="so training starts over") as caught:
         result = gridcnn.run(unlucky, data=arrays(), out=tmp_path / "run")
 
     told = [str(each.message) for each in caught if each.category is TrainingWarning]
@@ -351,7 +351,7 @@ def test_strict_runs_end_with_an_error_once_the_results_are_written(
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TrainingWarning)
-        with pytest.raises(UserError, match="so training begins again"):
+        with pytest.raises(UserError, match="so training starts over"):
             gridcnn.run(unlucky, data=arrays(), out=tmp_path / "run", strict=True)
 
     assert (tmp_path / "run" / "metrics.json").is_file()
@@ -374,7 +374,7 @@ def test_the_command_line_prints_them(
 def test_the_classifier_warns(unlucky: dict[str, Any]) -> None:
     X, y = arrays()
 
-    with pytest.warns(TrainingWarning, match="so training begins again"):
+    with pytest.warns(TrainingWarning, match="so training starts over"):
         gridcnn.GridClassifier(unlucky).fit(X, y)
 
 
@@ -416,7 +416,7 @@ def test_a_gradient_that_does_not_reach_the_first_stages_is_said(
     )
     assert [sign.kind for sign in found] == (["vanishing"] if vanishes else [])
     if vanishes:
-        assert "all but vanished in" in found[0].text
+        assert "nearly vanishes in" in found[0].text
         assert "in 1 convolution it is" in found[0].text
 
 

@@ -37,8 +37,8 @@ def test_sizes_vary_together_by_factors_that_divide_them() -> None:
     space, own = default_space(spec)
 
     assert space.dimensions["filters"].labels == ("x 0.5", "x 1", "x 2")
-    assert space.dimensions["hidden voters"].labels == ("x 1", "x 2")
-    half = space.spec({**own, "filters": 0, "hidden voters": 1, "dropout of stages": 3})
+    assert space.dimensions["hidden units"].labels == ("x 1", "x 2")
+    half = space.spec({**own, "filters": 0, "hidden units": 1, "dropout of stages": 3})
     convolution, skip, dropout = half.stages
     assert convolution.filters == 3  # type: ignore[union-attr]
     assert skip.stages[0].filters == 2  # type: ignore[union-attr]

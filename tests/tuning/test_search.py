@@ -253,7 +253,7 @@ def test_a_trial_that_collapses_is_given_up_at_once() -> None:
     stages = [{"pooling": {"window": 12}}, {"convolution": {"filters": 2}}, "rectification"]
     spec = {**spec_of(learning_rate={"choose": [0.3]}, epochs=9), "stages": stages}
 
-    message = "none of 1 trials came to its end: its training fails: collapsed"
+    message = "none of 1 trials has finished: its training fails: collapsed"
     with pytest.raises(TrainingError, match=message):
         tune(spec, trials=1)
 
@@ -378,7 +378,7 @@ def test_a_space_that_fits_no_grid_is_refused_before_the_first_trial() -> None:
 
 def test_trials_whose_loss_explodes_end_the_search_if_there_are_no_others() -> None:
     """After ten of them."""
-    with pytest.raises(TrainingError, match="none of 10 trials came to its end: the loss "):
+    with pytest.raises(TrainingError, match="none of 10 trials has finished: the loss "):
         tune(spec_of(learning_rate={"range": [1e7, 1e8]}, optimizer="sgd"), trials=12)
 
 
