@@ -216,18 +216,18 @@ def _find_unanswered(piece: _Piece, path: Path) -> _Piece | None:
         DataError: the answers are not those of the items, in their order.
     """
     names = _names(path)
-    told = sorted(_tell(path))
+    rows = sorted(_tell(path))
     rest: list[int] = []
-    found = 0
+    count = 0
     for place, name in enumerate(piece.names):
-        if found < len(names) and names[found] == name:
-            found += 1
+        if count < len(names) and names[count] == name:
+            count += 1
         else:
             rest.append(place)
-    if found < len(names):
-        raise _place_error(path, names[found])
-    new = [place for place in rest if not _is_told(piece.names[place], told)]
-    problems = [problem for problem in piece.problems if str(problem) not in told]
+    if count < len(names):
+        raise _place_error(path, names[count])
+    new = [place for place in rest if not _is_told(piece.names[place], rows)]
+    problems = [problem for problem in piece.problems if str(problem) not in rows]
     if not (new or problems):
         return None
     return _Piece(
@@ -342,16 +342,16 @@ def _open_folder(
         if path.is_file():
             if read_json(path) != about:
                 raise RunFolderError(
-                    f"{folder} holds answers of another model, for other files or in another form; "
-                    "write to a new folder"
+                    f"{folder} holds answers of another model, for other files, or in another "
+                    "format; write to a new folder"
                 )
         elif any(folder.iterdir()):
-            raise RunFolderError(f"{folder} holds something else; write to a new folder")
+            raise RunFolderError(f"{folder} holds other files; write to a new folder")
         else:
             write_text(path, json_text(about))
     except OSError as error:
         raise RunFolderError(
-            f"{folder}: no answers can be written there: {error.strerror or error}"
+            f"{folder}: answers cannot be written there: {error.strerror or error}"
         ) from None
     return folder
 
@@ -386,8 +386,8 @@ def _write(
             write_bytes(path, _parquet(done, columns, path, places))
     except OSError as error:
         raise RunFolderError(
-            f"{folder}: a shard cannot be written: {error.strerror or error}; the same command "
-            "goes on where it stopped"
+            f"{folder}: a part cannot be written: {error.strerror or error}; the same command "
+            "continues where it stopped"
         ) from None
 
 

@@ -323,22 +323,26 @@ def _answers_in(path: Path, classes: Sequence[str]) -> dict[str, tuple[str, str]
 
 def _differences(runs: Sequence[ComparedRun]) -> dict[str, tuple[Any, ...]]:
     """Return the settings that differ, each with its value in every run."""
-    found: dict[str, tuple[Any, ...]] = {}
+    differences: dict[str, tuple[Any, ...]] = {}
     about = {"name", "description"}  # which change no result
-    _add_differences([run.spec.model_dump(mode="json", exclude=about) for run in runs], "", found)
-    return found
+    _add_differences(
+        [run.spec.model_dump(mode="json", exclude=about) for run in runs], "", differences
+    )
+    return differences
 
 
-def _add_differences(values: Sequence[Any], path: str, found: dict[str, tuple[Any, ...]]) -> None:
+def _add_differences(
+    values: Sequence[Any], path: str, differences: dict[str, tuple[Any, ...]]
+) -> None:
     """Add what differs among values that stand at the same place."""
     if all(value == values[0] for value in values):
         return
     inside = _open(values, path)
     if inside is None:
-        found[path] = tuple(values)
+        differences[path] = tuple(values)
     else:
         for place, each in inside.items():
-            _add_differences(each, place, found)
+            _add_differences(each, place, differences)
 
 
 def _open(values: Sequence[Any], path: str) -> dict[str, list[Any]] | None:
@@ -442,5 +446,5 @@ def _why_no_test(first: ComparedRun, second: ComparedRun, common: Sequence[str])
         ]
         seeds = [run.spec.training.seed for run in (first, second)]
         if sources[0] != sources[1] or seeds[0] != seeds[1]:
-            return "with another source or seed, items of the same number may be others"
+            return "with another source or seed, the same number may be another item"
     return ""

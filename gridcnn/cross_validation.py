@@ -133,12 +133,14 @@ def cross_validate(
     watcher = watcher or RunWatcher()
     check_choice(engine, threads)
     spread = find_cluster(cluster, workers, threads)
-    asked = _read_folds(folds, resumed=resume is not None)
+    wanted_folds = _read_folds(folds, resumed=resume is not None)
     _refuse_test(changes)
     way = Way("cross_validate", engine or DEFAULT_ENGINE, is_in_memory(data))
-    held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
-    with held as (found, folder), folder.stoppable():
-        located, tests = _begin(found, folder, asked, way, watcher)
+    open_runs = open_run(
+        spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way
+    )
+    with open_runs as (found, folder), folder.stoppable():
+        located, tests = _begin(found, folder, wanted_folds, way, watcher)
         plans = [
             _plan(located, test, number, len(tests), watcher)
             for number, test in enumerate(tests, 1)
@@ -181,7 +183,7 @@ def _begin(
     tests = begun.tests if begun else _tests(group_items(located, dataset)[0], asked)
     digest = _digest(located, dataset, tests)
     if begun is not None:
-        what = "its folds hold other items"
+        what = "its folds have other items"
         refuse_other(folder.path, way, begun.engine, same_data=digest == begun.data, what=what)
     else:
         folder.begin(located.spec, {FOLDS: _Begun(tests, way.engine, digest).as_json()})

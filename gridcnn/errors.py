@@ -36,8 +36,8 @@ class Problem:
 
     `path` leads through the spec, for example `stages[1].convolution.filters`; `line` and
     `column` count from 1; `source` is a file name or an option such as `--set`. As text a problem
-    is one line, without characters that steer a terminal; the path is shown where nothing else
-    tells the place.
+    is one line, without characters that steer a terminal; the path is shown if nothing else gives
+    the place.
     """
 
     message: str
@@ -106,7 +106,7 @@ class EngineError(UserError, RuntimeError):
 
 
 class ColumnPermutableError(GridcnnError, ValueError):
-    """The data is just as useful with its columns in another order: it is no grid."""
+    """The data is just as useful with its columns in another order: it is not a grid."""
 
 
 class TrainingInterrupted(GridcnnError):  # noqa: N818 - nothing went wrong
@@ -161,7 +161,7 @@ def visible(text: str) -> str:
 def shown(value: object, *, limit: int = 60) -> str:
     """Return `value` as an error message quotes it: its `repr`, cut to `limit` characters.
 
-    Numbers of very many digits are told by their size, also within lists.
+    Numbers of very many digits are described by their size, also within lists.
     """
     try:
         text = _repr_of(value, limit)

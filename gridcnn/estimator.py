@@ -227,10 +227,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model = model_to_start_from(spec)
         if model is not None and spec.adapter is None:
             spec = spec.model_copy(update={"adapter": model.adapter})
-        made = self._make(things, targets, spec, weights)
-        adapter, shape = made.adapter, made.adapter.shape()
+        run = self._make(things, targets, spec, weights)
+        adapter, shape = run.adapter, run.adapter.shape()
         if spec_given is None:
-            spec = self._change(default_spec(shape, made.items), changes)
+            spec = self._change(default_spec(shape, run.items), changes)
             spec = resolve_start(spec, spec_folder(spec))
             spec = _with_head(spec, several=several)
         training = settle_selection(spec.training, several=several)
@@ -248,19 +248,19 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             named = tuple(labels_of(self._names()))
             start = start_from(spec.training.start_from, model, engine.network, named)
         if spec.training.calibrate:
-            refuse_uncalibrated(engine.network, made.validation)
+            refuse_uncalibrated(engine.network, run.validation)
         budget = None
         if spec.training.minutes is not None:
-            budget = plan_epochs(engine, made.training, made.validation, spec.training)
+            budget = plan_epochs(engine, run.training, run.validation, spec.training)
             spec = spec.model_copy(update={"training": budget.plan(spec.training)})
         self.verdicts_: dict[str, Verdict] = {}
         if not adapter.makes_order:
-            classes, _ = classes_to_judge(made.training.targets, self._names())
+            classes, _ = classes_to_judge(run.training.targets, self._names())
             checked = guard(
-                made.training.grids,
+                run.training.grids,
                 classes,
                 spec.check if self.check is None else self.check,
-                sample=made.sample,
+                sample=run.sample,
                 shape=shape,
                 seed=spec.training.seed,
                 threads=self.threads,
@@ -269,7 +269,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.verdicts_ = dict(checked.verdicts)
         seconds = None if budget is None else budget.seconds
         state = train(
-            engine, made.training, made.validation, spec.training, start=start, seconds=seconds
+            engine, run.training, run.validation, spec.training, start=start, seconds=seconds
         )
         if budget is not None:
             cut = budget.cut(spec.training, state.history)
@@ -278,12 +278,12 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             warnings.warn(sign.text, TrainingWarning, stacklevel=2)
         engine.settle()
         best = state.best
-        if spec.training.calibrate and made.validation is not None:
-            best, _ = calibrate(engine, best, made.validation)
+        if spec.training.calibrate and run.validation is not None:
+            best, _ = calibrate(engine, best, run.validation)
         thresholds = None
-        if engine.head.several and made.validation is not None:
-            logits = engine.logits(best, made.validation.grids)
-            thresholds = thresholds_for(engine.head, logits, made.validation.targets)
+        if engine.head.several and run.validation is not None:
+            logits = engine.logits(best, run.validation.grids)
+            thresholds = thresholds_for(engine.head, logits, run.validation.targets)
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
         self.model_ = Model(
             spec,
@@ -297,7 +297,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        """Return the votes for each class, float32 `(items, classes)`: 0..1, and 1 in all.
+        """Return the votes for each class, float32 `(items, classes)`: 0..1, and they add up to 1.
 
         Of several labels, `(items, labels)`, each is for itself.
         """
@@ -407,8 +407,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         several = several_given(y)
         targets: Targets | LabelTargets
         if several is None:
-            found, targets = _classes(labels_given(y, len(things)))
-            self.classes_: Any = found
+            labels, targets = _classes(labels_given(y, len(things)))
+            self.classes_: Any = labels
         else:
             self.labels_, targets = _labels(several, len(things))
             # Two labels by their names would be taken for two classes by scikit-learn's scorers.
@@ -512,12 +512,12 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             targets = np.concatenate([targets, targets[origins]])
             weights = None if weights is None else np.concatenate([weights, weights[origins]])
         adapter = adapter.fitted(pick(many, first) if len(first) < len(many) else many)
-        found = adapted(adapter, many, threads=self.threads)
-        if found.problems:
-            if data.bad_items == "stop" or not len(found.kept):
-                raise unreadable(found.problems)
-            _warn_skipped(found.problems, len(many))
-        grids, kept = found.grids.values, found.kept
+        result = adapted(adapter, many, threads=self.threads)
+        if result.problems:
+            if data.bad_items == "stop" or not len(result.kept):
+                raise unreadable(result.problems)
+            _warn_skipped(result.problems, len(many))
+        grids, kept = result.grids.values, result.kept
         is_second = np.isin(kept, second)
         training = Labelled(grids, targets[kept], None if weights is None else weights[kept])
         validation = None
@@ -532,14 +532,14 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         warn_of(remark_notes(remarks), strict=self.strict, stacklevel=3)
         if data.duplicates == "drop":
             training, validation = _without_duplicates(training, validation)
-        lost: set[int] = set()
+        missing: set[int] = set()
         if targets.ndim == 2:
             notes = unlearned_notes(training.targets, self._names())
             warn_of(notes, strict=self.strict, stacklevel=3)
         else:
-            lost = set(range(len(self.classes_))) - set(training.targets.tolist())
-        if lost:
-            names = listed([shown(plain_value(self.classes_[each])) for each in sorted(lost)])
+            missing = set(range(len(self.classes_))) - set(training.targets.tolist())
+        if missing:
+            names = listed([shown(plain_value(self.classes_[each])) for each in sorted(missing)])
             raise DataError(f"no usable training item is left of the classes {names}")
         by_class = item_weights(
             spec.training,
@@ -657,9 +657,7 @@ def _labels(several: Several, items: int) -> tuple[NDArray[Any], LabelTargets]:
             f"{'row' if len(rows) == 1 else 'rows'}; give one row of labels for each item"
         )
     if not ((rows == 1).any(axis=0) & (rows == 0).any(axis=0)).any():
-        raise DataError(
-            "no label in y is there for some items and not for others, so there is nothing to learn"
-        )
+        raise DataError("each label in y is the same for all items, so there is nothing to learn")
     return labels_array(several.names), rows
 
 
@@ -685,13 +683,13 @@ def _keep_weighted(
         raise DataError(
             f"sample_weight[{index}] is {weights[index]:g}; weights must be zero or more"
         )
-    kept = np.flatnonzero(weights)
-    if not len(kept):
+    places = np.flatnonzero(weights)
+    if not len(places):
         raise DataError("all weights in sample_weight are zero, so that no item is left")
     return (
-        (things if len(kept) == len(weights) else pick(things, kept)),
-        targets[kept],
-        weights[kept],
+        (things if len(places) == len(weights) else pick(things, places)),
+        targets[places],
+        weights[places],
     )
 
 
@@ -797,9 +795,9 @@ def _without_duplicates(
 def default_spec(shape: GridShape, items: int) -> Spec:
     """Return a small network for grids of `shape`: two bricks of stages, then 64 hidden votes.
 
-    Windows never reach across an axis of one cell. Where rows have no order, as in texts, there is
-    one brick, whose features cover all rows. With few items there are more epochs, so that
-    the network moves at least some 300 times.
+    Windows never reach across an axis of one cell. If rows have no order, as in texts, there is one
+    brick, whose features cover all rows. With few items there are more epochs, so that the network
+    moves at least some 300 times.
     """
     kernel = [min(3, shape.rows), min(3, shape.columns)]
     window = [min(2, shape.rows), min(2, shape.columns)]

@@ -239,16 +239,16 @@ def _evaluate(
     """Evaluate a model that is loaded; `make_adapting` makes what reads the items."""
     trained = made.spec.data
     form = Data(source=trained.source) if trained and asked_columns(trained.source) else None
-    asked = Spec(adapter=made.adapter, training=made.spec.training, data=form)
-    dataset = locate(asked, data, Path.cwd(), trained=True).open()
+    spec = Spec(adapter=made.adapter, training=made.spec.training, data=form)
+    dataset = locate(spec, data, Path.cwd(), trained=True).open()
     if dataset.bad and bad_items == "stop":
         raise bad_items_error(dataset.bad, len(dataset) + len(dataset.bad), _SKIP)
     chosen, name = _choose_part(dataset, part)
     if dataset.several != made.several:
         has = ("several labels of an item", "one class for each item")
-        ours, theirs = has if made.several else has[::-1]
+        own, other = has if made.several else has[::-1]
         raise DataError(
-            f"the model votes for {ours}, and {dataset.origin or 'the data'} has {theirs}"
+            f"the model votes for {own}, and {dataset.origin or 'the data'} has {other}"
         )
     dataset = _spell_labels(dataset, made)
     targets = dataset.targets(made.classes)[chosen]
@@ -286,15 +286,17 @@ def _evaluate(
     votes = answers.votes
     right = targets[adapted.kept][answers.kept]
     if made.several:
-        found = compare_labels(
+        evaluation = compare_labels(
             right, votes, made.answers(votes), made.classes, made.thresholds, part=name
         )
     else:
-        found = compare(most(right), made.head.answers(votes), made.classes, votes=votes, part=name)
-    found = dataclasses.replace(found, notes=(*notes, *found.notes))
+        evaluation = compare(
+            most(right), made.head.answers(votes), made.classes, votes=votes, part=name
+        )
+    evaluation = dataclasses.replace(evaluation, notes=(*notes, *evaluation.notes))
     if strict:
-        refuse_notes(found.notes)
-    return found
+        refuse_notes(evaluation.notes)
+    return evaluation
 
 
 def compare(
@@ -333,9 +335,9 @@ def compare_labels(
         thresholds: by which the answers were made; None if they differ by item.
         part: the part of the data.
     """
-    found = label_measures(targets, votes, thresholds, answers=answers)
+    figures = label_measures(targets, votes, thresholds, answers=answers)
     notes = label_answer_notes(targets, answers, votes, labels)
-    return Evaluation(found, tuple(labels), part, tuple(notes))
+    return Evaluation(figures, tuple(labels), part, tuple(notes))
 
 
 def _choose_part(dataset: Dataset, part: str | None) -> tuple[NDArray[np.int64], str]:

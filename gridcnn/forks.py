@@ -60,10 +60,10 @@ _held: defaultdict[int, list[AbstractContextManager[Any]]] = defaultdict(list)
 
 
 def _hold() -> None:
-    held = _held[threading.get_ident()]
+    locks = _held[threading.get_ident()]
     for lock in _locks:
         lock.__enter__()
-        held.append(lock)
+        locks.append(lock)
 
 
 def _release() -> None:

@@ -93,8 +93,8 @@ class OneHot(_LikeArray):
     """Grids of one channel whose cells are 0 but for at most a single 1 in each column.
 
     They are kept as the row where each 1 stands, in a small part of the memory of all cells. They
-    have the shape, and pass for the float32 array, `(items, 1, rows, columns)`, which
-    `numpy.asarray` makes of them; arithmetic needs that array.
+    have the shape `(items, 1, rows, columns)`, and `numpy.asarray` converts them to such a float32
+    array; arithmetic needs that array.
 
     Attributes:
         indices: int32 `(items, columns)`, the row of each column's 1; -1 if it has none.

@@ -57,16 +57,16 @@ def adapted(
 
     processes = adapter.processes and can_be_forked(things)
     chunks = spread(work, count, workers, heavy=is_heavy(things[0]), processes=processes)
-    found = collect(chunks, count)
-    return adapter.adapt_all(things, names=names) if found is None else found
+    grids = collect(chunks, count)
+    return adapter.adapt_all(things, names=names) if grids is None else grids
 
 
 def grids_of(adapter: Adapter, things: Things, *, threads: int | None = None) -> Grids:
     """Return all things as grids; raise `DataError` that names what is bad."""
-    found = adapted(adapter, things, threads=threads)
-    if found.problems:
-        raise unreadable(found.problems)
-    return found.grids
+    result = adapted(adapter, things, threads=threads)
+    if result.problems:
+        raise unreadable(result.problems)
+    return result.grids
 
 
 class _Names(Sequence[str]):

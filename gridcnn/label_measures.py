@@ -21,7 +21,7 @@ EVEN = 0.5
 
 @dataclass(frozen=True)
 class LabelScores:
-    """How well one label was told, on the items of which it is known; parts are in 0..1.
+    """How well one label was answered, on the items for which it is known; parts are in 0..1.
 
     Attributes:
         known: of how many items it is known whether they have the label.
@@ -145,7 +145,7 @@ def label_measures(
     usual = has.sum(axis=0) > (known & ~has).sum(axis=0)
     recalls = {number: each.recall for number, each in enumerate(scores) if each.positives}
     (without, false), (missed, hits) = confusion.sum(axis=0)
-    found = confusion.diagonal(axis1=1, axis2=2) / np.maximum(confusion.sum(axis=2), 1)
+    precision = confusion.diagonal(axis1=1, axis2=2) / np.maximum(confusion.sum(axis=2), 1)
     return LabelMeasures(
         accuracy=_part(right, len(targets)),
         interval=wilson(right, len(targets)),
@@ -153,7 +153,7 @@ def label_measures(
         right=_part(without + hits, confusion.sum()),
         auc=mean_of_known([each.auc for each in scores]),
         average_precision=mean_of_known([each.average_precision for each in scores]),
-        balanced_accuracy=mean_of_known(found[confusion.sum(axis=2) > 0].tolist()) or 0.0,
+        balanced_accuracy=mean_of_known(precision[confusion.sum(axis=2) > 0].tolist()) or 0.0,
         macro_f1=mean_of_known([each.f1 for each in scores if each.known]) or 0.0,
         micro_f1=_part(2 * hits, 2 * hits + false + missed),
         majority=(
@@ -167,15 +167,15 @@ def label_measures(
 
 
 def _count(
-    known: NDArray[np.bool_], has: NDArray[np.bool_], said: NDArray[np.bool_]
+    known: NDArray[np.bool_], has: NDArray[np.bool_], answered: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     """Return how many items of each truth have each answer, int64 `(labels, 2, 2)`."""
     counts = np.empty((known.shape[1], 2, 2), np.int64)
     for truth in (False, True):
         for answer in (False, True):
-            counts[:, int(truth), int(answer)] = (known & (has == truth) & (said == answer)).sum(
-                axis=0
-            )
+            counts[:, int(truth), int(answer)] = (
+                known & (has == truth) & (answered == answer)
+            ).sum(axis=0)
     return counts
 
 
@@ -233,8 +233,8 @@ def choose_thresholds(
 def _threshold(has: NDArray[np.bool_], votes: NDArray[np.float64]) -> float:
     if not has.any() or has.all():
         return EVEN
-    steps, said, hits = _cuts(has, votes)
-    f1 = 2 * hits / (said + has.sum())
+    steps, answers, hits = _cuts(has, votes)
+    f1 = 2 * hits / (answers + has.sum())
     halves = (steps + np.append(steps[1:], 0)) / 2
     # Between two numbers next to each other there is none: then the vote itself is the threshold.
     halves = np.where(halves > np.append(steps[1:], -1), halves, steps)

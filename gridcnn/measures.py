@@ -24,7 +24,7 @@ _BINS = 10
 
 @dataclass(frozen=True)
 class Scores:
-    """How well one class was told from all others; parts are in 0..1.
+    """How well one class was distinguished from all others; parts are in 0..1.
 
     Attributes:
         precision: the part of the answers with this class that are right; 0 if there are none.
@@ -185,12 +185,12 @@ def reliability(
     sure = votes[np.arange(len(answers)), answers].astype(np.float64)
     bins = np.minimum((sure * _BINS).astype(np.int64), _BINS - 1)
     counts = np.bincount(bins, minlength=_BINS)
-    kept = np.flatnonzero(counts)
-    mean = np.bincount(bins, weights=sure, minlength=_BINS)[kept] / counts[kept]
-    right = np.bincount(bins, weights=answers == targets, minlength=_BINS)[kept] / counts[kept]
-    error = float((np.abs(mean - right) * counts[kept]).sum() / len(answers))
+    filled = np.flatnonzero(counts)
+    mean = np.bincount(bins, weights=sure, minlength=_BINS)[filled] / counts[filled]
+    right = np.bincount(bins, weights=answers == targets, minlength=_BINS)[filled] / counts[filled]
+    error = float((np.abs(mean - right) * counts[filled]).sum() / len(answers))
     return Reliability(
-        error, tuple(mean.tolist()), tuple(right.tolist()), tuple(counts[kept].tolist())
+        error, tuple(mean.tolist()), tuple(right.tolist()), tuple(counts[filled].tolist())
     )
 
 
@@ -290,6 +290,6 @@ def average_precision(inside: NDArray[np.bool_], order: NDArray[np.float64]) -> 
         return None
     _, places = np.unique(-order, return_inverse=True)
     places = places.reshape(-1)
-    taken = np.cumsum(np.bincount(places))
+    answered = np.cumsum(np.bincount(places))
     hits = np.bincount(places, weights=inside)
-    return float((np.cumsum(hits) / taken * hits).sum() / within)
+    return float((np.cumsum(hits) / answered * hits).sum() / within)

@@ -95,12 +95,12 @@ def answer_logits(head: HeadStage, logits: Array, names: Sequence[str] | None = 
     """
     with np.errstate(over="ignore", invalid="ignore"):
         votes, finite = head.votes(logits), head.has_votes(logits)
-    kept, odd = np.flatnonzero(finite), np.flatnonzero(~finite).tolist()
+    rows, odd = np.flatnonzero(finite), np.flatnonzero(~finite).tolist()
     problems = tuple(
         Problem(_OVERFLOW, source=f"item {index}" if names is None else names[index])
         for index in odd
     )
-    return Answered(votes[kept] if odd else votes, kept, problems)
+    return Answered(votes[rows] if odd else votes, rows, problems)
 
 
 def thresholds_for(
@@ -546,8 +546,10 @@ def _make(
         if spec.adapter is None or spec.head is None:
             raise SpecError("its spec has no adapter, or no head")
         shape = spec.adapter.shape()
-        made = bind(spec, shape, classes=len(classes), engine=choice[0], threads=choice[1])
-        return Model(spec, classes, parameters(made.network), thresholds=content[2], engine=made)
+        network = bind(spec, shape, classes=len(classes), engine=choice[0], threads=choice[1])
+        return Model(
+            spec, classes, parameters(network.network), thresholds=content[2], engine=network
+        )
     except EngineError:
         raise
     except UserError as error:
@@ -576,8 +578,8 @@ def _check_classes(classes: Any) -> list[str | int]:
     """
     if not isinstance(classes, list) or not classes:
         raise ValueError(f"its classes are not a list of texts or whole numbers: {shown(classes)}")
-    odd = [label for label in classes if type(label) not in (str, int)]
-    if odd or len(set(map(str, classes))) < len(classes):
+    wrong = [label for label in classes if type(label) not in (str, int)]
+    if wrong or len(set(map(str, classes))) < len(classes):
         raise ValueError(
             f"its classes must be different texts or whole numbers; they are {shown(classes)}"
         )
@@ -589,12 +591,12 @@ def _check_thresholds(thresholds: Any, labels: int) -> tuple[float, ...]:
     if thresholds is None:
         return (EVEN,) * labels
     numbers = list(thresholds) if isinstance(thresholds, Sequence) else []
-    odd = [
+    wrong = [
         each
         for each in numbers
         if isinstance(each, bool) or not isinstance(each, int | float) or not 0 <= each <= 1
     ]
-    if odd or len(numbers) != labels:
+    if wrong or len(numbers) != labels:
         raise ValueError(
             f"its thresholds must be {labels} numbers from 0 to 1, one for each label; they are "
             f"{shown(thresholds)}"
@@ -609,16 +611,18 @@ def _check_parameters(network: Network, parameters: Array) -> NDArray[np.float32
     with np.errstate(over="ignore"):
         copied = np.array(parameters, np.float32)
     if not all_finite(copied):
-        odd = [name for name, view in network.named(copied).items() if not np.isfinite(view).all()]
+        wrong = [
+            name for name, view in network.named(copied).items() if not np.isfinite(view).all()
+        ]
         raise ValueError(
             f"its parameters must be finite numbers; there are NaN or infinite ones in "
-            f"{listed([quoted(name)[1:-1] for name in odd], limit=5)}"
+            f"{listed([quoted(name)[1:-1] for name in wrong], limit=5)}"
         )
     return copied
 
 
 def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Sequence[Any]:
-    """Return one item or many as a sequence of items; the adapter tells which it is.
+    """Return one item or many as a sequence of items; the adapter decides which it is.
 
     Of a data frame, the columns that `source` names (the training data) are used.
 
@@ -650,7 +654,7 @@ def as_things(things: Any, adapter: Adapter, source: Source | None = None) -> Se
         return as_things(things.to_numpy(), adapter)  # a Series
     # A set has no order, and the items of a mapping are its keys.
     if not isinstance(things, Iterable) or isinstance(things, Set | Mapping):
-        raise DataError(f"things to classify are a list of them; got a {type(things).__name__}")
+        raise DataError(f"things to classify must be a list; got a {type(things).__name__}")
     return list(things)
 
 

@@ -332,8 +332,10 @@ class Network:
         vector = np.empty(self.parameters, np.float32)
         views = self.named(vector)
         if set(named) != set(views):
-            odd = listed([quoted(name)[1:-1] for name in sorted(set(named) ^ set(views))], limit=5)
-            raise ValueError(f"the parameters do not fit the network: {odd}")
+            wrong = listed(
+                [quoted(name)[1:-1] for name in sorted(set(named) ^ set(views))], limit=5
+            )
+            raise ValueError(f"the parameters do not fit the network: {wrong}")
         for name, view in views.items():
             if named[name].shape != view.shape or named[name].dtype != np.float32:
                 raise ValueError(
@@ -426,7 +428,7 @@ class _Graph:
         read = {self.value, *(source for op in self.ops for source in op.sources)}
         for op in self.ops:
             if op.target not in read:
-                reason = f"{op.label}: nothing uses what comes out; its composite stage is broken"
+                reason = f"{op.label}: nothing uses its output; its composite stage is broken"
                 raise ShapeError(self.spec.document.problem(op.place, reason))
 
     def _expand(self, stage: Composite, number: str, name: str) -> int:
@@ -545,7 +547,7 @@ class _Branch:
     """What leads from the beginning of a composite stage to one source of its sum.
 
     Attributes:
-        last: the indices of the last convolutions, whose weights scale what comes out.
+        last: the indices of the last convolutions, whose weights scale the output.
         normalized: whether there is a normalization.
         is_linear: whether nothing but convolutions and sums ends it.
         is_single: whether it is one convolution.

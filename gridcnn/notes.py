@@ -67,8 +67,8 @@ def several_notes(rows: LabelTargets, names: Sequence[Label]) -> list[str]:
     nothing = int(np.isnan(rows).all(axis=1).sum())
     if nothing:
         notes.append(
-            f"{_count_items(nothing)} of which no label is known; they are not learned from, and "
-            "not measured: leave them out"
+            f"{_count_items(nothing)} without any known label; they count neither in training nor "
+            "in the figures: leave them out"
         )
     return notes
 
@@ -77,16 +77,17 @@ def unlearned_notes(training: Targets | LabelTargets, names: Sequence[Label]) ->
     """Return notes on labels `(items, labels)` that all training items have, or none has."""
     notes = []
     present, absent = (training == 1).any(axis=0), (training == 0).any(axis=0)
-    for which, found in (
+    for which, mask in (
         ("no training item", ~present),
         ("every training item", present & ~absent),
     ):
-        lost = [quoted(str(names[label])) for label in np.flatnonzero(found).tolist()]
+        lost = [quoted(str(names[label])) for label in np.flatnonzero(mask).tolist()]
         if lost:
             several = "labels that" if len(lost) > 1 else "label that"
             notes.append(
-                f"{len(lost)} {several} {which} has, as far as it is known: {listed(lost, limit=8)}"
-                "; nothing can be learned about it: leave it out, or add items"
+                f"{len(lost)} {several} {which} has, as far as it is known: "
+                f"{listed(lost, limit=8)}; the network cannot learn this label: leave it out, or "
+                "add items"
             )
     return notes
 
@@ -105,7 +106,7 @@ def _spelling_notes(
             )
             notes.append(
                 f"{what} that differ only in capitals or spaces: {names}; if they are one {one}, "
-                "write all its labels in one way"
+                "write it in one way"
             )
     return notes
 

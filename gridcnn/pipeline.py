@@ -17,7 +17,7 @@ from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
 
 _KEPT = 8
-"""Most shapes of grids whose engines are kept."""
+"""The largest number of shapes of grids whose engines are kept."""
 
 
 class Pipeline:

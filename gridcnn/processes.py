@@ -99,8 +99,8 @@ class Processes(Generic[Result]):
             while child.alive and group in child.given:
                 self._receive(None)
             if group in child.made:
-                made: Result = child.made.pop(group)
-                return made
+                result: Result = child.made.pop(group)
+                return result
         return self._work(group)
 
     def _receive(self, seconds: float | None) -> None:
@@ -212,16 +212,16 @@ def _serve(
             connection.send(message)
 
 
-def _pack(made: Any, places: mmap.mmap, start: int) -> _Message:
-    """Put the arrays of a result into a place, and return the message that tells it."""
+def _pack(result: Any, places: mmap.mmap, start: int) -> _Message:
+    """Put the arrays of a result into a place, and return the message that describes it."""
     arrays: list[pickle.PickleBuffer] = []
-    content = pickle.dumps(made, 5, buffer_callback=arrays.append)
+    content = pickle.dumps(result, 5, buffer_callback=arrays.append)
     parts: list[slice] = []
     end = 0
     for view in (array.raw() for array in arrays):
         parts.append(slice(end, end + view.nbytes))
         if parts[-1].stop > _PLACE:
-            return pickle.dumps(made), ()
+            return pickle.dumps(result), ()
         places[start + end : start + parts[-1].stop] = view
         end = -(-parts[-1].stop // _ALIGNMENT) * _ALIGNMENT
     return content, parts

@@ -94,10 +94,10 @@ class Registry(Mapping[str, Any]):
 
     def unknown(self, name: str) -> str:
         """Return the error sentence for an unknown name."""
-        ours, why = self._foreign.get(plain(name)), self._absent.get(plain(name))
+        known_as, why = self._foreign.get(plain(name)), self._absent.get(plain(name))
         hint = suggestion(name, self.names())
-        if ours or why:
-            hint = f"; here it is written '{ours}'." if ours else f"; {why}."
+        if known_as or why:
+            hint = f"; here it is written '{known_as}'." if known_as else f"; {why}."
         article = "an" if self.kind[0] in "aeiou" else "a"
         known = listed(self.names())
         return f"{quoted(name)} is not {article} {self.kind}{hint or '.'} Known: {known}"

@@ -131,11 +131,13 @@ def repeat(
     watcher = watcher or RunWatcher()
     check_choice(engine, threads)
     spread = find_cluster(cluster, workers, threads)
-    asked = _read_repeats(repeats, resumed=resume is not None)
+    count = _read_repeats(repeats, resumed=resume is not None)
     way = Way("repeat", engine or DEFAULT_ENGINE, is_in_memory(data))
-    held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
-    with held as (located, folder), folder.stoppable():
-        seeds = _begin(located, folder, asked, way, watcher)
+    open_runs = open_run(
+        spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way
+    )
+    with open_runs as (located, folder), folder.stoppable():
+        seeds = _begin(located, folder, count, way, watcher)
         plans = [
             _plan(located, seed, number, len(seeds), watcher)
             for number, seed in enumerate(seeds, 1)
@@ -167,7 +169,7 @@ def _read_repeats(repeats: Any, *, resumed: bool) -> int:
 
 
 def _begin(
-    located: Located, folder: RunFolder, asked: int, way: Way, watcher: RunWatcher
+    located: Located, folder: RunFolder, count: int, way: Way, watcher: RunWatcher
 ) -> list[int]:
     """Return the seeds: new ones, or those of the interrupted repetition."""
     begun = None if folder.is_new else read_begun(folder.path / REPEATS, _BegunContent)
@@ -177,11 +179,11 @@ def _begin(
         refuse_other(folder.path, way, begun.engine, same_data=digest == begun.data, what=what)
         return begun.seeds
     first = located.spec.training.seed
-    seeds = list(range(first, first + asked))
+    seeds = list(range(first, first + count))
     if seeds[-1] > _LAST_SEED:
         raise SpecError(
-            f"the seeds {first} to {seeds[-1]} go beyond {_LAST_SEED}, the last one there is; "
-            "begin with a smaller --seed"
+            f"the seeds {first} to {seeds[-1]} go beyond {_LAST_SEED}, the largest one; begin with "
+            "a smaller --seed"
         )
     content = {"seeds": seeds, "engine": way.engine, "data": digest}
     folder.begin(located.spec, {REPEATS: content})

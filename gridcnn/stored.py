@@ -128,9 +128,9 @@ class StoredArrays:
         headers = [self.header(name) for name in names]
         with self._explain():
             needed = sum(header.size for header in headers if not self._is_mapped(header))
-            lacking = shortage(needed + more)
-            if lacking:
-                raise DataError(f"{_name(*names)} cannot be read: {lacking}; {remedy}")
+            reason = shortage(needed + more)
+            if reason:
+                raise DataError(f"{_name(*names)} cannot be read: {reason}; {remedy}")
             return [self._array(header) for header in headers]
 
     def _array(self, header: Header) -> NDArray[Any]:

@@ -109,9 +109,9 @@ def _size(path: Path, kind: str) -> int:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
-        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        is_missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         reason = getattr(error, "strerror", None) or error
-        what = "does not exist" if gone else f"cannot be read: {reason}"
+        what = "does not exist" if is_missing else f"cannot be read: {reason}"
         raise ModelFileError(f"{path} {what}; a gridcnn {kind} file was expected") from None
     if not stat.S_ISREG(status.st_mode):
         what = "is a folder" if stat.S_ISDIR(status.st_mode) else "is not an ordinary file"
@@ -121,9 +121,9 @@ def _size(path: Path, kind: str) -> int:
 
 def _about(text: str, path: Path) -> dict[str, Any]:
     """Return the metadata of a gridcnn file; an empty mapping if it is not as gridcnn writes it."""
-    lacking = shortage(_PARSED * len(text))
-    if lacking:
-        raise ModelFileError(f"{path} cannot be read: {lacking}")
+    reason = shortage(_PARSED * len(text))
+    if reason:
+        raise ModelFileError(f"{path} cannot be read: {reason}")
     try:
         about = json.loads(text)
         return about if isinstance(about, dict) and _text(about) == text else {}

@@ -103,7 +103,7 @@ def test_a_folder_of_something_else_is_left_alone(
 ) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")
-    with pytest.raises(RunFolderError, match="holds something else; write to a new folder"):
+    with pytest.raises(RunFolderError, match="holds other files; write to a new folder"):
         answer_all(model, [str(pictures)], out=tmp_path / "full")
 
     answer_all(model, [str(pictures)], out=tmp_path / "out")

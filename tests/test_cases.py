@@ -196,9 +196,9 @@ def test_equal_items_of_two_parts_or_classes_are_counted(work: Path) -> None:
     drop = ("--set", "data.duplicates=drop", "--out", "s")
     dropped = shown(work, "run", "img.yaml", "--data", "cross", *drop)
 
-    assert "note: 1 of 3 test items are, as grids, equal to" in kept
-    assert "equal to an item of another class" in kept
-    assert "items left out since they are equal to an earlier one" in dropped
+    assert "note: 1 of 3 test items have the same grids as" in kept
+    assert "the same grid as an item of another class" in kept
+    assert "items left out because they are equal to an earlier one" in dropped
     strict = refused(work, "run", "img.yaml", "--data", "cross", "--strict", "--out", "t")
     assert strict[-1] == "error: with strict, every note is an error"
 

@@ -164,7 +164,7 @@ def test_runs_without_the_same_items_are_not_tested() -> None:
         return found.notes
 
     ends = {
-        "seed": "with another source or seed, items of the same number may be others",
+        "seed": "with another source or seed, the same number may be another item",
         "untested": "untested: no items were kept for a test",
         "repeated": "repeated: it has no single answer for each test item",
         "lost": "lost: predictions.csv is missing",

@@ -161,7 +161,7 @@ def test_the_default_network_has_such_a_head(data: Any) -> None:
             SpecError,
             "the head is not for one label for each item, as y has; leave labels: several out",
         ),
-        (SPEC, [[0, 1], [0, 1]], DataError, "no label in y is there for some items and not for o"),
+        (SPEC, [[0, 1], [0, 1]], DataError, "each label in y is the same for all it"),
         (SPEC, [[0, 1], [0, 0.5]], DataError, r"y\[1, 1\] holds 0.5; a cell is 1, 0, or NaN"),
         (
             {**SPEC, "training": {"class_weights": "balanced"}},

@@ -187,7 +187,7 @@ def test_no_things_get_no_votes(pictures: Model, arrays: Model) -> None:
 def test_what_holds_no_things_in_order_is_refused(pictures: Model, things: Any) -> None:
     kind = type(things).__name__
 
-    with pytest.raises(DataError, match=f"things to classify are a list of them; got a {kind}"):
+    with pytest.raises(DataError, match=f"things to classify must be a list; got a {kind}"):
         pictures.votes(things)
 
 

@@ -116,8 +116,8 @@ def test_a_stopped_repetition_goes_on() -> None:
         ({"repeats": 2.0}, "repeats must be a whole number from 2 to 1,000; got 2.0"),
         (
             {"seed": 2**32 - 2},
-            "the seeds 4294967294 to 4294967298 go beyond 4294967295, the last one there is; "
-            "begin with a smaller --seed",
+            "the seeds 4294967294 to 4294967298 go beyond 4294967295, the largest one; begin with "
+            "a smaller --seed",
         ),
         (
             {"changes": ["data.test=0"]},

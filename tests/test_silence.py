@@ -191,9 +191,9 @@ def test_equal_items_of_two_classes_are_counted_in_all_verbs(work: Path) -> None
     )
     measured = within(work, "evaluate", "r", "twice.csv")
 
-    assert "note: 3 items are, as grids, equal to an item of another class" in trained.output
-    assert "note: 3 items are, as grids, equal to an item of another class" in measured.stdout
-    with pytest.raises(DataError, match="3 items are, as grids, equal"):
+    assert "note: 3 items have the same grid as an item of another class" in trained.output
+    assert "note: 3 items have the same grid as an item of another class" in measured.stdout
+    with pytest.raises(DataError, match="3 items have the same grid"):
         gridcnn.evaluate(work / "r", work / "twice.csv", strict=True)
 
 

@@ -85,26 +85,26 @@ def check(
     return judge(sample, threads=threads, advance=advance, shape=shape)
 
 
-def _sample(data: Any, asked: Asked) -> Sample:
+def _sample(data: Any, request: Asked) -> Sample:
     if isinstance(data, Spec | dict):
-        return from_spec(load(data, ready=ready()), asked)
+        return from_spec(load(data, ready=ready()), request)
     if isinstance(data, str | os.PathLike):
-        return _by_name(os.fspath(data), asked)
-    return from_memory(data, asked)
+        return _by_name(os.fspath(data), request)
+    return from_memory(data, request)
 
 
-def _by_name(text: str, asked: Asked) -> Sample:
+def _by_name(text: str, request: Asked) -> Sample:
     """Return the sample of the data that a path or a known name stands for."""
     path = Path(text).expanduser() if "\0" not in text else Path()
     name = text.lower()
     if name.endswith((".yaml", ".yml")) or (path / "spec.yaml").is_file():
-        return from_spec(load(text, ready=ready()), asked)
+        return from_spec(load(text, ready=ready()), request)
     if path.is_file() and ending_of(name) in ENDINGS:
-        return from_table(text, asked)
+        return from_table(text, request)
     if path.is_file() and name.endswith((".npy", ".npz")):
-        return from_arrays(text, asked)
+        return from_arrays(text, request)
     if not path.exists() and text in ready():
-        return from_spec(load(text, ready=ready()), asked)
+        return from_spec(load(text, ready=ready()), request)
     known = text in SOURCES.names() and SOURCES[text].named
     plain = Path(text).name == text and "." not in text
     if not path.exists() and not known and plain:
@@ -117,4 +117,4 @@ def _by_name(text: str, asked: Asked) -> Sample:
         endings = listed(ENDINGS)
         message = f"is neither a table nor a data set; tables are {endings}, arrays .npy and .npz"
         raise DataError(Problem(message, source=text))
-    return from_source(text, asked)
+    return from_source(text, request)

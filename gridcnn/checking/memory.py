@@ -54,36 +54,36 @@ def from_memory(data: Any, asked: Asked) -> Sample:
     return _of_rows(stack[kept], len(stack), kept, asked)
 
 
-def _of_frame(frame: Any, asked: Asked) -> Sample:
+def _of_frame(frame: Any, request: Asked) -> Sample:
     names = [str(name) for name in frame.columns]
     rows = len(frame)
-    kept = draw_items(rows, len(names) - isinstance(asked.y, str), asked.seed)
+    kept = draw_items(rows, len(names) - isinstance(request.y, str), request.seed)
     if hasattr(frame, "iloc"):
         part = frame.iloc[kept]
         columns = [plain_cells(part.iloc[:, n].to_numpy()) for n in range(len(names))]
     else:  # polars and its like
         columns = [plain_cells(frame[name].to_numpy()[kept]) for name in names]
-    return sample_of_columns(Table(names, columns, rows, kept), asked.y, seed=asked.seed)
+    return sample_of_columns(Table(names, columns, rows, kept), request.y, seed=request.seed)
 
 
-def _of_rows(stack: NDArray[Any], rows: int, kept: NDArray[np.int64], asked: Asked) -> Sample:
+def _of_rows(stack: NDArray[Any], rows: int, kept: NDArray[np.int64], request: Asked) -> Sample:
     if stack.dtype.kind == "c":
         raise DataError("complex numbers have no order by size; give their parts as columns")
     names = [f"X[:, {number}]" for number in range(stack.shape[1])]
     columns = [plain_cells(values) for values in stack.T]
     table = Table(names, columns, rows, kept, is_named=False)
-    return sample_of_columns(table, asked.y, seed=asked.seed)
+    return sample_of_columns(table, request.y, seed=request.seed)
 
 
-def _of_stack(stack: NDArray[Any], kept: NDArray[np.int64], asked: Asked) -> Sample:
+def _of_stack(stack: NDArray[Any], kept: NDArray[np.int64], request: Asked) -> Sample:
     if stack.dtype.kind not in "biuf":
         raise DataError(f"grids hold numbers; these hold {stack.dtype}")
     items = len(stack)
-    labels = None if asked.y is None else labels_for(asked.y, items)
+    labels = None if request.y is None else labels_for(request.y, items)
     targets, notes = targets_of(labels, kept)
     grids = ArrayAdapter().laid_out(stack[kept])
     assert grids is not None
-    return Sample(grids, items, kept, targets, notes=tuple(notes), seed=asked.seed)
+    return Sample(grids, items, kept, targets, notes=tuple(notes), seed=request.seed)
 
 
 def _stack_of(rows: Any) -> NDArray[Any]:
@@ -105,7 +105,9 @@ def _stack_of(rows: Any) -> NDArray[Any]:
     if all(isinstance(item, np.ndarray) for item in items):
         if len({item.shape for item in items}) > 1:
             labels = "; give items and their labels as check(X, y)" if len(items) == 2 else ""
-            raise DataError(f"the arrays in the list differ in shape; all must be alike{labels}")
+            raise DataError(
+                f"the arrays in the list differ in shape; all must have the same shape{labels}"
+            )
         return np.stack(items)
     if all(isinstance(cell, int | float | np.number) for item in items for cell in item):
         return np.array(items, np.float64)

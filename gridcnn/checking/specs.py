@@ -35,14 +35,14 @@ def from_spec(spec: Spec, asked: Asked, *, data: str | None = None) -> Sample:
         DataError: the data cannot be read or divided, or labels were given.
     """
     if asked.y is not None:
-        raise DataError("data sets and folders have labels of their own; leave the labels out")
+        raise DataError("data sets and folders have their own labels; leave the labels out")
     folder = spec_folder(spec)
     if asked.chosen_seed is not None:
         spec = load(spec, changes={"training.seed": asked.chosen_seed})
-    divided = divide_for_training(locate(spec, data, folder), advance=asked.advance)
-    dataset, adapter, training = divided.dataset, divided.fitted.adapter, divided.division.train
+    division = divide_for_training(locate(spec, data, folder), advance=asked.advance)
+    dataset, adapter, training = division.dataset, division.fitted.adapter, division.division.train
     seed = spec.training.seed
-    chosen = draw_training_items(training, adapter, divided.fitted.shape, seed)
+    chosen = draw_training_items(training, adapter, division.fitted.shape, seed)
     count = Counter(asked.advance, "reading items", len(chosen), unit="items").add
     adapted = adapter.adapt_all(
         pick(dataset.things, chosen), names=places_of(dataset, chosen), advance=count
@@ -51,7 +51,7 @@ def from_spec(spec: Spec, asked: Asked, *, data: str | None = None) -> Sample:
         raise bad_items_error(adapted.problems, len(chosen), "give others")
     readable, grids = chosen[adapted.kept], adapted.grids.values
     remarks = adapter.remarks(Selection(dataset.things, readable), grids)
-    notes = [*map(str, dataset.notes), *divided.division.notes, *remark_notes(remarks)]
+    notes = [*map(str, dataset.notes), *division.division.notes, *remark_notes(remarks)]
     if len(training) < len(dataset):
         notes.append(f"judged by training items alone: {len(training):,} of {len(dataset):,} items")
     if adapted.problems:

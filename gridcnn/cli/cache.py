@@ -17,7 +17,7 @@ Code and grids are only there to save time, and can be cleared at any time. Fetc
 since it may not be available again; to remove it, delete its folder.
 
 GRIDCNN_CACHE sets another folder for all of it (~ is your home), GRIDCNN_CACHE=off keeps nothing,
-and GRIDCNN_CACHE_SIZE=50GB limits the size of kept grids.
+and GRIDCNN_CACHE_SIZE=50GB limits the size of cached grids.
 
 Examples:
 

@@ -135,7 +135,8 @@ def get(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Put each set's folder into DIR, for GRIDCNN_DATA to name."
+            metavar="DIR",
+            help="Write each set to a folder in DIR; GRIDCNN_DATA=DIR then uses them.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,

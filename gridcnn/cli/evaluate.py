@@ -133,7 +133,7 @@ def say_labels(labels: dict[str, Any]) -> None:
         table.add_row(printable(name), *counts, *(figure(scores[key]) for key in keys))
     screen.output(width=None if screen.output().is_terminal else 100).print(table)
     if all(scores["threshold"] is not None for scores in labels.values()):
-        screen.say("a label is answered if its vote is at least its threshold")
+        screen.say("a label is in the answer if its vote is at least its threshold")
 
 
 def say_beside(test: dict[str, Any]) -> None:

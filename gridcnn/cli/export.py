@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gridcnn.export.formats import Written
     from gridcnn.model import Model
 
-_EXAMPLES = """Write a model in the form of another program, with the same answers.
+_EXAMPLES = """Write a model for other programs, with the same answers.
 
 MODEL is a run folder or a model file.
 
@@ -78,15 +78,16 @@ def export(
         str | None,
         typer.Option(
             metavar="frames",
-            help="For onnx: leave out the search for page edges and ruled lines along the sides of "
-            "pictures, which fit: ink and polarity: ink do; for programs without If and Loop.",
+            help="For onnx, for programs without If and Loop: leave out the search for page edges "
+            "and ruled lines along the sides of pictures, which is part of fit: ink and polarity: "
+            "ink.",
         ),
     ] = None,
     labels: Annotated[
         bool,
         typer.Option(
             "--labels",
-            help="For onnx: the class of the answer comes out as well, as a text.",
+            help="For onnx: also output the class of the answer, as a string.",
         ),
     ] = False,
     target: options.Target = None,
@@ -95,7 +96,7 @@ def export(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="For c: what names in C begin with. Default: made from the name of the spec.",
+            help="For c: the prefix of names in C. Default: made from the name of the spec.",
         ),
     ] = None,
     weights: Annotated[
@@ -110,7 +111,8 @@ def export(
         str | None,
         typer.Option(
             metavar="auto|size|speed",
-            help="For c: what matters more. Default: size on targets without a system, else speed.",
+            help="For c: optimize for speed or size. Default: size on targets without an "
+            "operating system, else speed.",
         ),
     ] = None,
     check: Annotated[

@@ -29,7 +29,7 @@ def prepare_libraries() -> None:
         if not has_room(size, written=written):
             raise UserError(
                 f"there is not enough memory to start: {size // 10**6} MB are needed, and this "
-                f"process may not take that much; allow it more (see ulimit -{'vd'[written]})"
+                f"process may not use that much; allow it more (see ulimit -{'vd'[written]})"
             )
     helpers = min(_cores(), _MOST_THREADS) - 1
     wanted = _LIBRARIES * helpers
@@ -50,13 +50,13 @@ def explain(error: BaseException) -> UserError | None:
     if is_shortage(error):
         own = str(error) if isinstance(error, MemoryError) else ""
         return UserError(
-            f"there is not enough memory{f' ({own})' if own else ''}; take less data at a time, "
-            "smaller grids, fewer threads (--threads 1) or a smaller training.batch_size, or allow "
-            "this process more (see ulimit -v)"
+            f"there is not enough memory{f' ({own})' if own else ''}; use less data at a time, "
+            "smaller grids, fewer threads (--threads 1) or a smaller training.batch_size, or "
+            "allow this process more (see ulimit -v)"
         )
     if is_threadless(error):
         return UserError(
-            "no more threads can be started; allow this user more (see ulimit -u), or do without "
+            "no more threads can be started; allow this user more (see ulimit -u), or use one "
             "(--threads 1 --quiet)"
         )
     return None

@@ -101,7 +101,7 @@ def _answer(error: BaseException) -> None:
         raise typer.Exit(USER) from None
     if not (_is_left_to_typer(error) or isinstance(error, OSError)):
         screen.messages().print(
-            f"gridcnn failed because of a fault of its own: {type(error).__name__}: {error}\n"
+            f"gridcnn failed because of a bug: {type(error).__name__}: {error}\n"
             "Run it again as `gridcnn --debug ...` and report what it prints."
         )
         raise typer.Exit(FAULT) from None

@@ -10,15 +10,15 @@ Engine = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="What does the arithmetic: native (compiled for this processor), torch (PyTorch, on "
-        "a graphics card) or reference (NumPy). Default: native.",
+        help="The engine: native (compiled for this processor), torch (PyTorch, on a graphics "
+        "card) or reference (NumPy). Default: native.",
     ),
 ]
 Device = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Where the torch engine computes: cpu, cuda, cuda:1, mps. Default: the first graphics "
+        help="The device of the torch engine: cpu, cuda, cuda:1, mps. Default: the first graphics "
         "card, or the processor.",
     ),
 ]
@@ -26,14 +26,14 @@ Precision = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="How precisely the torch engine computes: float32 or bfloat16. Default: float32.",
+        help="The precision of the torch engine: float32 or bfloat16. Default: float32.",
     ),
 ]
 Target = Annotated[
     str | None,
     typer.Option(
         metavar="TARGET",
-        help="Compiled code (export --to c): what it runs on, as aarch64-linux-gnu, "
+        help="Compiled code (export --to c): the target, such as aarch64-linux-gnu, "
         "thumbv7em-none-eabihf, wasm32. Default: a machine like this one.",
     ),
 ]
@@ -41,7 +41,7 @@ Cpu = Annotated[
     str | None,
     typer.Option(
         metavar="CPU",
-        help="Compiled code: the processor of --target, as cortex-a72, x86-64-v3 or native. "
+        help="Compiled code: the processor of --target, such as cortex-a72, x86-64-v3 or native. "
         "Default: the usual one.",
     ),
 ]
@@ -50,16 +50,16 @@ Threads = Annotated[
     typer.Option(
         metavar="N",
         min=1,
-        help="The most threads of the native engine. Default: the cores that this process may "
-        "use. Results do not depend on it.",
+        help="The largest number of threads of the native engine. Default: the cores that this "
+        "process may use. Results do not depend on it.",
     ),
 ]
 Cluster = Annotated[
     str | None,
     typer.Option(
         metavar="local|ADDRESS",
-        help="Work on a Ray cluster: local starts one on this machine, an address joins one. "
-        "Results do not depend on it. Default: what the variable GRIDCNN_CLUSTER names, or none.",
+        help="Use a Ray cluster: local starts one on this machine, an address joins one. Results "
+        "do not depend on it. Default: the variable GRIDCNN_CLUSTER, or none.",
     ),
 ]
 Workers = Annotated[
@@ -67,8 +67,8 @@ Workers = Annotated[
     typer.Option(
         metavar="N",
         min=1,
-        help="How many processes of the cluster work, each with --threads threads (1 if not "
-        "given). Default: as many as it has cores for.",
+        help="The number of worker processes in the cluster, each with --threads threads (default "
+        "1). Default: as many as the cluster has cores for.",
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Treat every note as an error.")]

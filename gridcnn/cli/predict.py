@@ -52,15 +52,15 @@ def predict(
         typer.Option("--text", metavar="TEXT", help="A text, for a model of texts. Repeatable."),
     ] = None,
     lines: Annotated[
-        bool, typer.Option("--lines", help="Treat each line of a text as a text of its own.")
+        bool, typer.Option("--lines", help="Treat each line of a file as a separate text.")
     ] = False,
     columns: Annotated[
         list[str] | None,
         typer.Option(
             "--input",
             metavar="COLUMN",
-            help="Read this column of a table instead of those of the training. Repeatable for a "
-            "model of numbers.",
+            help="Read this column of a table instead of the columns of the training. Repeatable "
+            "for a model of numbers.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
@@ -74,11 +74,11 @@ def predict(
         typer.Option(
             metavar="DIR",
             help="Write the answers to a folder, in files of 4,096 items each; the same command "
-            "goes on where it was stopped.",
+            "continues where it was stopped.",
         ),
     ] = None,
     parquet: Annotated[
-        bool, typer.Option("--parquet", help="With --out: write Parquet files in place of CSV.")
+        bool, typer.Option("--parquet", help="With --out: write Parquet files instead of CSV.")
     ] = False,
     engine: options.Engine = None,
     device: options.Device = None,

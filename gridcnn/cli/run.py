@@ -70,7 +70,7 @@ def run(
         typer.Option(
             min=2,
             max=1_000,
-            help="Run the spec so many times, with as many seeds; print mean and spread.",
+            help="Run the spec N times, with N seeds; print mean and spread.",
         ),
     ] = None,
     engine: options.Engine = None,
@@ -83,8 +83,8 @@ def run(
         bool,
         typer.Option(
             "--spread-data",
-            help="The workers of the cluster read the data, each its own part, and this process "
-            "holds none of it. Results do not depend on it.",
+            help="The workers of the cluster read the data, each its own part, instead of this "
+            "process. Results do not depend on it.",
         ),
     ] = False,
     resume: Annotated[
@@ -96,7 +96,7 @@ def run(
         ),
     ] = None,
     no_report: Annotated[
-        bool, typer.Option("--no-report", help="Write no report.html, the page about the run.")
+        bool, typer.Option("--no-report", help="Do not write report.html, the page about the run.")
     ] = False,
     strict: options.Strict = False,
     as_json: options.AsJson = False,
@@ -162,8 +162,8 @@ def _say_result(result: Run) -> None:
         screen.say(f"stopped early: {patience} epochs without a better validation result")
     if metrics["stopped"] == "minutes":
         screen.say(
-            f"stopped after {metrics['epochs']} of {result.model.spec.training.epochs} epochs: "
-            "the time was over"
+            f"stopped after {metrics['epochs']} of {result.model.spec.training.epochs} epochs: the "
+            "time was up"
         )
     if "calibration" in metrics:
         changed = metrics["calibration"]
@@ -191,8 +191,8 @@ def _say_result(result: Run) -> None:
             f"this network {screen.percent(test['accuracy'])}"
         )
         screen.say(
-            f"(the first keeps {literal['exemplars']} training items as they are, and answers each "
-            "test item with the class of the one that differs least, cell by cell)"
+            "(the literal comparison gives each test item the class of the most similar of "
+            f"{literal['exemplars']} training items, compared cell by cell)"
         )
     else:
         epochs = how_many(metrics["epochs"], "epoch")
@@ -230,8 +230,8 @@ def _say_labels(metrics: dict[str, Any], spent: str) -> None:
             f"this network {test['auc']:.3f}"
         )
         screen.say(
-            f"(the first keeps {literal['exemplars']} training items as they are, and answers each "
-            "label of a test item by the nearest of them with it and without it, cell by cell)"
+            f"(the literal comparison looks for the most similar of {literal['exemplars']} "
+            "training items with each label and without it, compared cell by cell)"
         )
 
 
@@ -326,7 +326,7 @@ def _say_folds(result: CrossValidation) -> None:
 
 def _say_end(result: CrossValidation) -> None:
     screen.say(
-        "this measures how good such models are, and makes no model for use; for one, run the "
+        "this measures how good such models are, but makes no model for use; to get one, run the "
         "spec without --folds"
     )
     screen.say(f"results: {result.folder}")

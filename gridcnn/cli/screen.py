@@ -20,7 +20,7 @@ from gridcnn.report.numbers import percent as percent
 from gridcnn.report.numbers import seconds as seconds
 
 FAULT, USER, NO_GRID = 1, 2, 3
-"""Exit codes; `gridcnn.cli.main` tells what they mean."""
+"""Exit codes; `gridcnn.cli.main` says what they mean."""
 
 
 class _Answers(Console):

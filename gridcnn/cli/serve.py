@@ -12,7 +12,7 @@ from gridcnn.errors import SpecError, UserError
 _EXAMPLES = """Answer over HTTP, with a trained model or several.
 
 MODEL is a run folder or a model file. With NAME=MODEL, clients call it by that name; the first one
-answers /predict, each answers /models/NAME/predict. The page at / draws, drops and types.
+answers /predict, each answers /models/NAME/predict. The page at / lets you draw, drop or type.
 
 Ctrl-C or SIGTERM ends it after all requests that are being answered; SIGHUP loads the models again.
 
@@ -59,8 +59,8 @@ def serve(
         typer.Option(
             "--allow-origin",
             metavar="URL",
-            help="A web site whose pages may ask, such as https://example.org; '*': all. "
-            "Repeatable. Default: none.",
+            help="A web site whose pages may send requests, such as https://example.org; '*': "
+            "all. Repeatable. Default: none.",
         ),
     ] = None,
     max_body: Annotated[
@@ -68,7 +68,7 @@ def serve(
         typer.Option(metavar="MB", min=0.001, max=2_000, help="The largest request. Default: 10."),
     ] = 10.0,
     max_pixels: Annotated[
-        int, typer.Option(metavar="N", min=1, help="The most pixels of a picture.")
+        int, typer.Option(metavar="N", min=1, help="The largest number of pixels in a picture.")
     ] = 16_000_000,
     max_seconds: Annotated[
         float, typer.Option(metavar="S", min=0.001, help="The longest sound clip. Default: 60.")
@@ -76,7 +76,9 @@ def serve(
     max_waiting: Annotated[
         int,
         typer.Option(
-            metavar="N", min=1, help="The most requests that wait; one more gets the status 503."
+            metavar="N",
+            min=1,
+            help="The largest number of waiting requests; one more gets the status 503.",
         ),
     ] = 1_024,
     deadline: Annotated[
@@ -84,7 +86,8 @@ def serve(
         typer.Option(
             metavar="S",
             min=0.01,
-            help="How long a request may wait for its answer, before it gets 503. Default: 10.",
+            help="How many seconds a request may wait for its answer, before it gets 503. "
+            "Default: 10.",
         ),
     ] = 10.0,
     engine: options.Engine = None,
@@ -93,7 +96,8 @@ def serve(
         typer.Option(
             metavar="N",
             min=1,
-            help="The most threads of the native engine for one batch: more help large networks.",
+            help="The largest number of threads of the native engine for one batch; more than one "
+            "helps large networks.",
         ),
     ] = 1,
 ) -> None:

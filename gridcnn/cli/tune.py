@@ -80,9 +80,7 @@ def tune(
     ] = None,
     pruner: Annotated[
         str,
-        typer.Option(
-            metavar="median|hyperband|none", help="What gives up bad trials before their end."
-        ),
+        typer.Option(metavar="median|hyperband|none", help="The rule that stops bad trials early."),
     ] = "median",
     storage: Annotated[
         str | None,

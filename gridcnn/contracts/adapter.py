@@ -59,8 +59,8 @@ class Adapter(Settings, abc.ABC):
     """Whether forked processes may make grids with it: it changes nothing while it does, and calls
     no library with threads of its own."""
     libraries: ClassVar[tuple[str, ...]] = ()
-    """The packages, as they are called when they are installed, whose versions grids depend on,
-    beside gridcnn and NumPy."""
+    """The packages, by the names under which they are installed, on whose versions the grids
+    depend, besides gridcnn and NumPy."""
 
     @property
     def takes_missing(self) -> bool:
@@ -169,8 +169,8 @@ class Adapter(Settings, abc.ABC):
         """
         shape = self.shape()
         values = np.empty((len(things), *shape.sizes), np.float32)
-        kept, problems = fill(values, self.adapt, things, names=names, advance=advance)
-        return Adapted(Grids(values[: len(kept)], shape), kept, problems)
+        read, problems = fill(values, self.adapt, things, names=names, advance=advance)
+        return Adapted(Grids(values[: len(read)], shape), read, problems)
 
     def grids(self, things: Things, *, names: Sequence[str] | None = None) -> Grids:
         """Return all things as grids; raise `DataError` that names what is bad."""
@@ -221,8 +221,8 @@ class OneHotAdapter(Adapter):
         """Return all things as one-hot grids, and a problem for each that cannot be read."""
         shape = self.shape()
         values = np.empty((len(things), shape.columns), np.int32)
-        kept, problems = fill(values, self.indices, things, names=names, advance=advance)
-        return Adapted(Grids(OneHot(values[: len(kept)], shape.rows), shape), kept, problems)
+        read, problems = fill(values, self.indices, things, names=names, advance=advance)
+        return Adapted(Grids(OneHot(values[: len(read)], shape.rows), shape), read, problems)
 
 
 class Places(Protocol):

@@ -53,7 +53,7 @@ class Augmentation(Settings, abc.ABC):
         shape: GridShape,  # noqa: ARG002
         random: np.random.Generator,  # noqa: ARG002
     ) -> OneHot | None:
-        """Return the changed one-hot grids, equal to what `change` would make of their cells.
+        """Return the changed one-hot grids, equal to the result of `change` for their cells.
 
         None, with nothing drawn, if they would no longer be one-hot: then `change` gets all cells.
         """

@@ -234,7 +234,7 @@ class Composite(Settings, abc.ABC):
     @model_validator(mode="after")
     def _refuse_too_deep(self) -> Self:
         if self.nested > MAX_NESTED:
-            raise ValueError(f"stages may be inside each other {MAX_NESTED} deep; this is deeper")
+            raise ValueError(f"stages may be nested {MAX_NESTED} levels deep; this is deeper")
         return self
 
     @abc.abstractmethod

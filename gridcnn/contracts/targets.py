@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Targets = NDArray[np.int64]
 """Class indices `(items,)`, from 0: of the right classes, or of the classes that were answered."""
 SoftTargets = NDArray[np.float32]
-"""How much of each class an item is, `(items, classes)`: at least 0, and 1 in all for an item."""
+"""How much of each class an item is, `(items, classes)`: at least 0, with the sum 1."""
 LabelTargets = NDArray[np.float32]
 """Whether an item has each of several labels, `(items, labels)`: 1, 0, or NaN if not known."""
 

@@ -387,14 +387,15 @@ class Adapting:
         """Return what to do if grids are too large for memory, and cannot be kept on disk."""
         cache = grids_cache()
         if cache.folder is None:
-            return "let them be kept on disk: unset GRIDCNN_CACHE, or name a folder in it"
+            return "allow them to be kept on disk: unset GRIDCNN_CACHE, or set it to a folder"
         if not cache.has_room(size):
             return (
                 f"on disk, {sized(cache.limit)} are allowed; set {SIZE} to more, or GRIDCNN_CACHE "
                 "to a folder with more room"
             )
-        why = self.told or "not kept on disk: nothing tells if they are the same the next time"
-        return f"they are {why}; take less data at a time, or smaller grids"
+        why = self.told or "not kept on disk: it is not known whether they will be the same the "
+        "next time"
+        return f"they are {why}; use less data at a time, or smaller grids"
 
 
 def _together(made: Mapping[str, Made]) -> Parts:

@@ -135,8 +135,8 @@ def duplicates_notes(
             others = "training" if all(where == TRAIN for _, where, _ in leaked) else "other"
             share = f"{len(leaked):,} of {len(parts[part]):,} {part} items"
             notes.append(
-                f"{share} are, as grids, equal to {others} items, such as {pair}, and say nothing "
-                "about new ones; set data.duplicates: drop to leave them out"
+                f"{share} have the same grids as {others} items, such as {pair}, so they do not "
+                "test anything new; set data.duplicates: drop to leave them out"
             )
     several = any(part.targets.ndim == 2 for part in parts.values())
     remedy = "set data.duplicates: drop to use only the first"
@@ -154,10 +154,10 @@ def torn_notes(
         return []
     part, item, where, earlier = found.torn[0]
     pair = f"{quoted(names[part][item])} and {quoted(names[where][earlier])}"
-    items = "items are" if len(found.torn) > 1 else "item is"
+    items = "items have" if len(found.torn) > 1 else "item has"
     other = "with other labels" if several else "of another class"
     return [
-        f"{len(found.torn):,} {items}, as grids, equal to an item {other}, such as "
+        f"{len(found.torn):,} {items} the same grid as an item {other}, such as "
         f"{pair}; correct their labels, or {remedy}"
     ]
 
@@ -173,4 +173,4 @@ def dropped_note(found: Duplicates, *, several: bool = False) -> list[str]:
     if not counts_by_part:
         return []
     other = f"; {len(found.torn):,} of them have {what} there" if found.torn else ""
-    return [f"items left out since they are equal to an earlier one: {counts_by_part}{other}"]
+    return [f"items left out because they are equal to an earlier one: {counts_by_part}{other}"]

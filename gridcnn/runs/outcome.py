@@ -269,7 +269,7 @@ def _votes(model: Model, logits: Array, part: Part, hint: str) -> Array:
     answers = answer_logits(model.head, logits, part.names)
     if answers.problems:
         count = f"{len(answers.problems)} of {len(part)} items have no finite votes"
-        advice = f"{count}; the training is kept: correct these items in their place, then {hint}"
+        advice = f"{count}; the training is saved: correct these items in place, then {hint}"
         raise DataError(*first_told(together(answers.problems)), advice)
     return answers.votes
 

@@ -462,13 +462,13 @@ def refuse_other_head(spec: Spec, data: Dataset | Facts) -> None:
     if spec.head is None or spec.head.stage(len(data.classes)).several == data.several:
         return
     message = (
-        "the head votes for several labels of an item, and the data has one class for each; leave "
-        "labels: several out, or name several columns of labels"
+        "the head votes for several labels of an item, but the data has one class for each item; "
+        "leave labels: several out, or name several columns of labels"
     )
     if data.several:
         names = listed([quoted(str(label)) for label in data.classes], limit=4)
         message = (
-            f"the head votes for one class, and an item may have several of the labels {names}; "
+            f"the head votes for one class, but an item may have several of the labels {names}; "
             "write head: {voting: {labels: several}}"
         )
         if isinstance(data, Dataset) and ((data.label_rows == 1).sum(axis=1) == 1).all():

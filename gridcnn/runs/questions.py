@@ -150,7 +150,7 @@ class Questions:
         if not content:
             raise DataError(Problem("is empty (0 bytes)", source=name))
         if (ending in PACKED_ENDINGS or ending in FRAME_ENDINGS) and ending not in known:
-            message = "tables are read as text: CSV, TSV or JSON lines, not packed"
+            message = "tables are read as text: CSV, TSV or JSON Lines, not compressed"
             raise DataError(Problem(message, source=name))
         is_table = ending in _TABLES and ending not in known
         if self._of_texts and not is_table:

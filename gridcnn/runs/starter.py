@@ -122,13 +122,13 @@ adapter:
 """
 _GRID_HEAD = """\
 head:
-  # What is left votes for the classes, by way of 64 phantom categories, of which training leaves
-  # out some at random.
+  # The remaining cells vote for the classes through a hidden layer of 64 units, some of which are
+  # left out at random in training.
   voting: {hidden: [64], dropout: 0.3}
 """
 _SMOOTHED = (
     "  warm_up: 1           # the learning rate rises during the first epoch\n"
-    "  label_smoothing: 0.1 # a tenth of the votes for an item are to be for all classes alike\n"
+    "  label_smoothing: 0.1 # a tenth of each target is shared equally by all classes\n"
 )
 _TEXT_STAGES = """\
 stages:
@@ -141,11 +141,11 @@ stages:
 """
 _HIDDEN = """\
 head:
-  # What is left votes for the classes, by way of 32 phantom categories.
+  # The remaining cells vote for the classes through a hidden layer of 32 units.
   voting: {hidden: [32]}
 """
 _VOTES = """\
-# What is left votes for the classes.
+# The remaining cells vote for the classes.
 head: voting
 """
 
@@ -567,7 +567,7 @@ def _grid_stages(shape: GridShape, *, bricks: int = 2) -> str:
     from 97.3 to 99.1 % on digits, and of two from 89 to 94 % on 200 sounds; 120 pictures of xo
     were the same.
 
-    The last normalization, and an epoch in which the learning rate rises, keep hidden voters alive.
+    The last normalization, and an epoch in which the learning rate rises, keep hidden units alive.
     Without them the first five steps silenced nearly all of them on 10,000 letters, since every
     voter sees 3,136 cells that are 0 or more. They brought the validation accuracy from 24 to 96 %
     after two epochs there, of clothes from 84 to 88 %, of 108 pictures of xo from 82 to 88 % (means
@@ -599,7 +599,7 @@ def _grid_stages(shape: GridShape, *, bricks: int = 2) -> str:
         rows, columns = -(-rows // window[0]), -(-columns // window[1])
     lines += [
         "  # What votes has a mean of 0. Otherwise a step of the optimizer, which moves all the",
-        "  # weights of a phantom category alike, may silence it for good.",
+        "  # weights of a hidden unit alike, may silence it for good.",
         "  - normalization",
     ]
     return "\n".join(lines) + "\n"

@@ -150,14 +150,14 @@ class Choice:
 
     def _free(self, text: str) -> Settings:
         try:
-            made: Settings = self.registry[self.free].from_text(text)
+            settings: Settings = self.registry[self.free].from_text(text)
         except SpecError as error:
             sentences = "; ".join(problem.message for problem in error.problems)
             raise explained_error("free_text", sentences) from None
-        return made
+        return settings
 
     def _settings(self, name: str) -> type[Settings]:
-        """Return the class registered as `name`; raise `SpecError` if `base` is no base of it."""
+        """Return the class of a name; raise `SpecError` if it is not a subclass of `base`."""
         cls = self.registry[name]
         if not (isinstance(cls, type) and issubclass(cls, self.base)):
             bases = self.base if isinstance(self.base, tuple) else (self.base,)

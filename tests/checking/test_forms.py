@@ -453,7 +453,7 @@ def test_unknown_names_are_told() -> None:
         gridcnn.check("digit")
     with pytest.raises((DataError, UnknownNameError), match="there is no such file"):
         gridcnn.check("nowhere/table.csv")
-    with pytest.raises(DataError, match="data sets and folders have labels of their own"):
+    with pytest.raises(DataError, match="data sets and folders have their own labels"):
         gridcnn.check("digits", "label")
 
 

@@ -639,7 +639,7 @@ def test_a_fault_of_ours_is_no_traceback(work: Path, tmp_path: Path) -> None:
 
     assert plain.returncode == debug.returncode == 1
     assert "Traceback" not in plain.stderr
-    assert "gridcnn failed because of a fault of its own: ZeroDivisionError" in plain.stderr
+    assert "gridcnn failed because of a bug: ZeroDivisionError" in plain.stderr
     assert "Traceback" in debug.stderr
 
 

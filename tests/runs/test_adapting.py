@@ -600,4 +600,4 @@ def test_data_larger_than_memory_needs_the_disk(tmp_path: Path) -> None:
 
     assert done.returncode != 0
     assert "DataError: the grids of" in done.stderr
-    assert "let them be kept on disk: unset GRIDCNN_CACHE" in done.stderr
+    assert "allow them to be kept on disk: unset GRIDCNN_CACHE" in done.stderr

@@ -88,10 +88,10 @@ def test_equal_items_are_kept_with_notes_that_count_them() -> None:
 
     assert [len(part) for part in (found.train, found.validation, found.test)] == [16, 4, 10]
     leaked, torn = found.notes
-    assert "2 of 10 test items are, as grids, equal to training items" in leaked
+    assert "2 of 10 test items have the same grids as training items" in leaked
     assert "'thing 20' and 'thing 0'" in leaked
     assert "data.duplicates: drop" in leaked
-    assert torn.startswith("2 items are, as grids, equal to an item of another class")
+    assert torn.startswith("2 items have the same grid as an item of another class")
 
 
 def test_equal_items_are_left_out_but_for_the_first() -> None:
@@ -100,8 +100,8 @@ def test_equal_items_are_left_out_but_for_the_first() -> None:
     kept = [name for part in (found.train, found.validation, found.test) for name in part.names]
     assert set(range(30)) - {int(name.split()[1]) for name in kept} == {11, 20, 21}
     assert found.notes == (
-        "items left out since they are equal to an earlier one: 1 of train, 2 of test; 2 of them "
-        "have another class there",
+        "items left out because they are equal to an earlier one: 1 of train, 2 of test; 2 of "
+        "them have another class there",
     )
     assert len(found.test.data) == len(found.test.data.targets) == 8
     assert found.literal is not None
@@ -149,5 +149,5 @@ def test_pictures_that_were_copied_are_found_in_a_run(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="with strict, every note is an error"):
         gridcnn.run(spec, out=tmp_path / "strict", strict=True)
 
-    assert any("equal to an item of another class" in note for note in run.metrics["notes"])
+    assert any("the same grid as an item of another class" in note for note in run.metrics["notes"])
     assert not (tmp_path / "strict").exists()

@@ -228,7 +228,7 @@ def test_the_literal_comparison_ranks_items_by_the_nearest_exemplars(done: gridc
             r"the head votes for one class, .* of the labels '0', '1'; wr",
         ),
         ("voting", [[1, 0], [0, 1]], r"since each item has exactly one of them, .* y.argmax"),
-        (SPEC["head"], ["a", "b"], "the head votes for several labels of an item, and the data"),
+        (SPEC["head"], ["a", "b"], "the head votes for several labels of an item, but the data"),
     ],
 )
 def test_head_and_data_must_be_of_one_kind(
@@ -286,7 +286,7 @@ def test_what_no_training_item_has_is_noted(data: Any, tmp_path: Path) -> None:
     spec = {**SPEC, "training": {"epochs": 1}}
 
     notes = gridcnn.run(spec, data=(data[0], labels), out=tmp_path / "run").metrics["notes"]
-    assert "1 item of which no label is known" in notes[1]
+    assert "1 item without any known label" in notes[1]
     assert "labels that differ only in capitals or spaces: 'corner' (" in notes[0]
     assert "1 label that no training item has, as far as it is known: 'Corner'" in notes[2]
     assert "1 label that every training item has, as far as it is known: 'full'" in notes[3]
@@ -304,7 +304,7 @@ def test_equal_items_with_other_labels_are_noted(data: Any, tmp_path: Path) -> N
     rows = np.concatenate([labels, other])
     notes = gridcnn.run(spec, data=(grids, rows), out=tmp_path / "run").metrics["notes"]
     assert any(
-        "1 item is, as grids, equal to an item with other labels, such as" in note for note in notes
+        "1 item has the same grid as an item with other labels, such as" in note for note in notes
     )
 
 
@@ -379,7 +379,7 @@ def test_all_verbs_say_something_sensible(folder: Path) -> None:
     assert "literal comparison: mean area under the ROC curve" in told
     told = say("evaluate", "runs/stripes/1", "data.npz")
     assert "of 3 labels, on all items, 240 items" in told
-    assert "a label is answered if its vote is at least its threshold" in told
+    assert "a label is in the answer if its vote is at least its threshold" in told
     told = say("run", "stripes.yaml", "--folds", "2")
     assert "fold 1 of 2: mean area under the ROC curve" in told
     assert "all 240 answers together" in told
