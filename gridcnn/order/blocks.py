@@ -1,8 +1,12 @@
-"""One-hot blocks: columns of 0 and 1 that together are one category.
+"""Blocks of columns of 0 and 1 that together are one attribute, and are judged as one column.
 
 A table that was one-hot encoded has a column for each value of each category. The columns of one
 category exclude each other, and stand together, so that they look related. They are one category
-spread over several columns, and are judged as one column.
+spread over several columns.
+
+Levels are also written as *steps*: "at least 1", "at least 2", and so on (a thermometer code). In
+every row of such a block ones come first and zeros follow, or the other way round. Steps are in
+order, but one level is no line to slide along: the block is one number, how many of them are 1.
 """
 
 from __future__ import annotations
@@ -20,16 +24,24 @@ _WIDEST = 512
 category. It also bounds the time of the search."""
 
 
+_FEWEST_STEPS = 3
+"""Steps of a level at least: of two answers of yes or no, one often follows from the other."""
+_FEWEST_AT_A_STEP = 10
+"""Rows that reach a step and not the next: rare answers may follow from each other by luck."""
+
+
 @dataclass(frozen=True)
 class Block:
-    """Columns side by side of which exactly one is 1 in every row.
+    """Columns side by side that are one attribute.
 
     Attributes:
         start, stop: the first column of the block, and the one after its last.
+        steps: whether they are the steps of a level; else exactly one of them is 1 in every row.
     """
 
     start: int
     stop: int
+    steps: bool = False
 
     @property
     def width(self) -> int:
@@ -37,22 +49,57 @@ class Block:
         return self.stop - self.start
 
 
-def one_hot_blocks(columns: Sequence[Column]) -> list[Block]:
-    """Return the one-hot blocks among the columns, in their order.
+def find_blocks(columns: Sequence[Column]) -> list[Block]:
+    """Return the one-hot blocks among the columns and the blocks of steps, in their order.
 
-    A block has two columns or more that vary. Rows without any of its values are ignored.
+    A one-hot block has two columns or more that vary. Rows without any of its values are ignored.
+
+    Blocks of steps count only if all columns of 0 and 1 that vary are in blocks, and there is more
+    than one: pixels may follow from each other too, and a single level may be all of a table.
     """
     binary = [_is_binary(column) for column in columns]
     blocks = []
     start = 0
     while start < len(columns):
         stop = _block_end(columns, binary, start)
-        if stop is None:
-            start += 1
-        else:
-            blocks.append(Block(start, stop))
-            start = stop
+        block = None if stop is None else Block(start, stop)
+        if block is None:
+            stop = _steps_end(columns, binary, start)
+            block = None if stop is None else Block(start, stop, steps=True)
+        if block is not None:
+            blocks.append(block)
+        start = start + 1 if block is None else block.stop
+    inside = {number for block in blocks for number in range(block.start, block.stop)}
+    is_rest = [
+        is_one and column.kind != "constant" and number not in inside
+        for number, (column, is_one) in enumerate(zip(columns, binary, strict=True))
+    ]
+    if any(is_rest) or (len(inside) == len(columns) and len(blocks) == 1):
+        blocks = [block for block in blocks if not block.steps]
     return blocks
+
+
+def _steps_end(columns: Sequence[Column], binary: Sequence[bool], start: int) -> int | None:
+    """Return the end of the block of steps that begins at a column; None if there is none."""
+    if not binary[start] or columns[start].kind == "constant":
+        return None
+    missing = np.isnan(columns[start].values)
+    falls: bool | None = None
+    stop = start + 1
+    while stop < min(len(columns), start + _WIDEST) and binary[stop]:
+        before, after = columns[stop - 1].values, columns[stop].values
+        if columns[stop].kind == "constant" or not np.array_equal(np.isnan(after), missing):
+            break
+        steps = (after - before)[~missing]
+        direction = bool((steps <= 0).all())
+        one_way = direction or bool((steps >= 0).all())
+        if not one_way or falls not in (None, direction):
+            break
+        if np.count_nonzero(steps) < _FEWEST_AT_A_STEP:
+            break
+        falls = direction
+        stop += 1
+    return stop if stop - start >= _FEWEST_STEPS else None
 
 
 def _block_end(columns: Sequence[Column], binary: Sequence[bool], start: int) -> int | None:
@@ -90,10 +137,11 @@ def _is_binary(column: Column) -> bool:
 
 
 def merge_blocks(columns: Sequence[Column], blocks: Sequence[Block]) -> list[Column]:
-    """Return the columns with one column of symbols for each block, in the same order.
+    """Return the columns with one column for each block, in the same order.
 
-    Symbols are the places in a block, "1" to its width, if all blocks are equally wide: they may be
-    the symbols of a sequence, and share an alphabet. Else each category has values of its own.
+    A block of steps becomes a number, a one-hot block a column of symbols. Symbols are the places
+    in a block, "1" to its width, if all blocks are equally wide: they may be the symbols of a
+    sequence, and share an alphabet. Else each category has values of its own.
     """
     alike = len({block.width for block in blocks}) == 1
     by_start = {block.start: block for block in blocks}
@@ -102,6 +150,9 @@ def merge_blocks(columns: Sequence[Column], blocks: Sequence[Block]) -> list[Col
         block = by_start.get(start)
         if block is None:
             merged.append(columns[start])
+            continue
+        if block.steps:
+            merged.append(_merge_steps(columns[start : block.stop]))
             continue
         prefix = "" if alike else f"{start}: "
         merged.append(_merge_columns(columns[start : block.stop], prefix))
@@ -126,3 +177,8 @@ def _merge_columns(columns: Sequence[Column], prefix: str) -> Column:
     codes = np.where(missing, np.nan, rank[place])
     symbols = tuple(f"{prefix}{index + 1}" for index in order.tolist())
     return Column(f"{columns[0].name} to {columns[-1].name}", "category", codes, symbols)
+
+
+def _merge_steps(columns: Sequence[Column]) -> Column:
+    level = np.sum([column.values for column in columns], axis=0)
+    return Column(f"{columns[0].name} to {columns[-1].name}", "number", level)

@@ -42,6 +42,11 @@ except at these few places, which a network should not slide over."""
 _ANY_BREAK = 0.85
 """The part of the usual association that no border between channels may exceed; on average, they
 must be below `STRANGE`. One border may look closer by luck."""
+_BREAKS_BY_LUCK = 0.05
+"""How likely all borders may be as weak by luck: between the peaks of a spectrum are many weak
+places."""
+_SHORTEST_ROW = 3
+"""Columns of a row of a picture at least, as of layouts."""
 STRANGE = 0.5
 """The columns on the other side of a border are strangers if they are less than half as closely
 associated with those on this side as columns in a run are."""
@@ -65,6 +70,11 @@ class Close:
     @property
     def merit(self) -> float:
         """The closeness less the price of the layout: the simplest layout that fits is the best."""
+        return self.closeness - self.price
+
+    @property
+    def price(self) -> float:
+        """The closeness that the layout must add to that of a line; lower for a simpler layout."""
         layout = self.layout
         price = _PRICE_OF_CHANNELS * math.log2(layout.channels)
         if not layout.interleaved:
@@ -73,7 +83,7 @@ class Close:
             price = -_BREAKS
         if not layout.is_line:
             price += _PRICE_OF_ROWS
-        return self.closeness - price
+        return price
 
 
 def rank_associations(associations: NDArray[np.float32]) -> Indices:
@@ -128,7 +138,8 @@ def _has_breaks(
     """Return whether channels that stand one after the other have nothing to do with each other.
 
     Rows of a picture end in a break as well, if its sides are blank; but the cells above and below
-    are close, and so are the same positions of one channel and the next.
+    are close, and so are the same positions of one channel and the next. So there are no breaks if
+    the channels, or shorter rows that these consist of, are close to each other.
 
     `across` is that of `across_borders`, of all columns of the layout.
     """
@@ -138,12 +149,25 @@ def _has_breaks(
         return False
     borders = np.arange(1, layout.channels) * layout.positions - 1
     usual = max(1e-9, float(np.median(across)))
-    below = np.diagonal(associations, layout.positions)
-    below = below[~np.isnan(below)]
-    if len(below) and below.mean() >= STRANGE * usual:
-        return False
     weak = across[borders] / usual
-    return bool(weak.mean() < STRANGE and weak.max() < _ANY_BREAK)
+    if weak.mean() >= STRANGE or weak.max() >= _ANY_BREAK:
+        return False
+    as_weak = float((across <= across[borders].max()).mean())
+    if as_weak ** len(borders) > _BREAKS_BY_LUCK:
+        return False
+    return not any(
+        _are_close_below(associations, row, STRANGE * usual)
+        and across[np.arange(row, len(across) + 1, row) - 1].mean() < STRANGE * usual
+        for row in range(_SHORTEST_ROW, layout.positions + 1)
+        if layout.positions % row == 0
+    )
+
+
+def _are_close_below(associations: NDArray[np.float32], row: int, least: float) -> bool:
+    """Return whether columns so many places apart have at least this association on average."""
+    below = np.diagonal(associations, row)
+    below = below[~np.isnan(below)]
+    return bool(len(below)) and float(below.mean()) >= least
 
 
 def across_borders(associations: NDArray[np.float32]) -> NDArray[np.float64]:

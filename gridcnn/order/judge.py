@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gridcnn.contracts.targets import Targets
 from gridcnn.errors import DataError
-from gridcnn.order.blocks import Block, merge_blocks, one_hot_blocks, starts_of
+from gridcnn.order.blocks import Block, find_blocks, merge_blocks, starts_of
 from gridcnn.order.case import COLUMNS, Case
 from gridcnn.order.columns import Column, column_of, comparable, scales
 from gridcnn.order.judging import Judging, refuse_too_few
@@ -48,7 +48,7 @@ def judge_columns(
         DataError: there are too few columns or rows, or the shape does not fit the columns.
     """
     refuse_too_few(len(columns), len(columns[0].values) if columns else 0)
-    blocks = one_hot_blocks(columns) if shape is None else []
+    blocks = find_blocks(columns) if shape is None else []
     merged = merge_blocks(columns, blocks)
     kinds = structure(merged)
     notes = [*describe_blocks(blocks), *describe_aside(merged, kinds)]
@@ -117,9 +117,9 @@ def _name_parts(
 
 
 def _of_blocks(verdict: Verdict, blocks: Sequence[Block], columns: int, *, judged: int) -> Verdict:
-    """Return a verdict on one-hot blocks as a verdict on the columns that they consist of.
+    """Return a verdict on blocks as a verdict on the columns that they consist of.
 
-    Categories that are not shown to be a sequence are permutable, even if evidence is weak.
+    Attributes that are not shown to be a sequence are permutable, even if evidence is weak.
     """
     width = blocks[0].width
     whole = len(blocks) * width == columns and judged == len(blocks)

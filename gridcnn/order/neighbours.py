@@ -14,7 +14,8 @@ neighbour more closely associated than the columns one step further, on average?
 means something, for nearly all; in groups, and by chance, for up to half. On smooth curves, columns
 side by side are so alike that only noise separates them. So steps of two, four and eight columns
 are tried as well, and the clearest of them counts. If gradation is doubtful, the order within
-groups decides (`gridcnn.order.groups`).
+groups decides (`gridcnn.order.groups`). If it is an order of profiles, then gradation is measured
+by profiles as well, since association would be misled by noise in the same way.
 
 A permutation test shows whether it could be luck: the positions are put into random orders, or into
 every order if there are few, and the part of them that does as well as the given order is the
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 
 from gridcnn.forks import cached_property
 from gridcnn.order.closeness import Close, closest_layouts
-from gridcnn.order.groups import Groups, group_columns, order_within
+from gridcnn.order.groups import Groups, group_columns, order_within, profile_likeness
 from gridcnn.order.layouts import Indices, Layout
 from gridcnn.order.prediction import Floats, Predictor
 from gridcnn.room import require_room_for_scipy
@@ -160,10 +161,10 @@ class Neighbours:
     @property
     def is_ordered(self) -> bool:
         """Whether there is an order: a high score that is neither luck nor the effect of groups."""
-        if not self.is_close or self.gradation < DOUBTFUL_GRADATION or self.is_grouped:
+        if not self.is_close or self.clear_gradation < DOUBTFUL_GRADATION or self.is_grouped:
             return False
-        together = (self.score + self.gradation) / 2
-        if self.gradation >= GRADATION and together >= TOGETHER:
+        together = (self.score + self.clear_gradation) / 2
+        if self.clear_gradation >= GRADATION and together >= TOGETHER:
             return True
         return self.groups is not None and self.groups.show_order
 
@@ -172,13 +173,25 @@ class Neighbours:
         """Whether neighbours are so close, and gradation so high, that there may be an order."""
         if self.p_value is None or self.p_value > _DOUBTFUL_P or self.score < SCORE:
             return False
-        graded = self.gradation >= DOUBTFUL_GRADATION
+        graded = self.clear_gradation >= DOUBTFUL_GRADATION
         return graded and not self.is_ordered and not self.is_grouped
+
+    @property
+    def clear_gradation(self) -> float:
+        """Gradation by associations, or by profiles if these show an order within groups."""
+        if self.groups is None or not self.groups.show_profiles:
+            return self.gradation
+        return max(self.gradation, self.groups.gradation)
 
     @property
     def merit(self) -> float:
         """How close neighbours are, less the price of the layout."""
         return Close(self.layout, self.closeness, self.breaks).merit
+
+    @property
+    def price(self) -> float:
+        """What the layout costs: less if it is simpler."""
+        return Close(self.layout, self.closeness, self.breaks).price
 
     @property
     def is_grouped(self) -> bool:
@@ -190,7 +203,9 @@ class Neighbours:
         """Whether neighbours have a high score, and not by luck."""
         if self.p_value is None or self.p_value > ERROR_RATE:
             return False
-        graded = self.gradation >= GRADATION and self.groups is not None and self.groups.show_order
+        # Associations must show both: oscillating signals are no groups that one cause moves.
+        close = None if self.groups is None else self.groups.close
+        graded = self.gradation >= GRADATION and close is not None and close.shows_order
         return self.score >= (GRADED_SCORE if graded else SCORE)
 
     @property
@@ -228,6 +243,7 @@ def look(
         associations, usable, layouts, first=first, most=_FINALISTS, always=plain
     )
     groups = group_columns(associations, usable)
+    likeness = profile_likeness(associations, groups)
     looks: list[Neighbours] = []
     for number, close in enumerate(closest):
         layout = close.layout
@@ -236,9 +252,11 @@ def look(
             near = _first_look(channels, layout, random)
             near = replace(near, closeness=close.closeness, breaks=close.breaks)
             if near.is_telling and (near.score >= GRADED_SCORE or layout == plain):
-                within = order_within(associations, groups, layout, random, first=first)
-                near = _test_layout(channels, near, len(layouts), random)
+                within = order_within(associations, likeness, groups, layout, random, first=first)
+                if within.profiles is not None:
+                    within = replace(within, gradation=channels.gradation(layout, likeness))
                 near = replace(near, groups=within)
+                near = _test_layout(channels, near, len(layouts), random)
             looks.append(near)
         if advance is not None:
             done = [len(layouts) * n // len(closest) for n in (number, number + 1)]
@@ -345,8 +363,10 @@ class _Channels:
             r2[degrees == degree] = self._best[degree][degrees == degree]
         return float(r2.mean())
 
-    def gradation(self, layout: Layout) -> float:
+    def gradation(self, layout: Layout, likeness: NDArray[np.float32]) -> float:
         """Return the part of the columns that are more like both neighbours than like the next.
+
+        `likeness` of every two columns is their association, or that of their profiles.
 
         In a grid it is the mean of both axes. On an axis with fewer than five places, every column
         lacks one of those. Then it is the part of the steps of one that are closer than the step of
@@ -357,30 +377,20 @@ class _Channels:
         for axis, size in enumerate((layout.rows, layout.columns)):
             along = np.moveaxis(cells, axis, 0)
             if size >= _BOTH_WAYS:
-                parts.append(max(self._gradation_by(along, step) for step in _steps(size)))
+                parts.append(max(_gradation_by(along, step, likeness) for step in _steps(size)))
             elif size >= _ONE_WAY:
                 ways = (along, along[::-1])
-                near = np.concatenate([self._association(way[:-2], way[1:-1]) for way in ways])
-                far = np.concatenate([self._association(way[:-2], way[2:]) for way in ways])
+                near = np.concatenate([_of_pairs(likeness, way[:-2], way[1:-1]) for way in ways])
+                far = np.concatenate([_of_pairs(likeness, way[:-2], way[2:]) for way in ways])
                 parts.append(max(0.0, 2 * _part_above(near, far) - 1))
         return float(np.mean(parts)) if parts else 0.0
-
-    def _gradation_by(self, along: Indices, step: int) -> float:
-        """Return the part of the columns that are more like both one step away than like two."""
-        edge = 2 * step
-        middle = along[edge:-edge]
-        near, far = (
-            [self._association(middle, along[edge + way : len(along) - edge + way]) for way in ways]
-            for ways in ((-step, step), (-edge, edge))
-        )
-        return _part_above(np.minimum(*near), (far[0] + far[1]) / 2)
 
     def gradation_of_places(self) -> float:
         """Return the part of the positions that are more like both neighbours than like the next.
 
         The association of two positions is the mean over the channels.
         """
-        pairs = self._association(self.column_at[:, None], self.column_at[None, :])
+        pairs = _of_pairs(self.associations, self.column_at[:, None], self.column_at[None, :])
         pairs = pairs.reshape(len(self.column_at), len(self.column_at), -1)
         known = (~np.isnan(pairs)).sum(axis=2)
         mean = np.nansum(pairs, axis=2) / np.where(known > 0, known, np.nan)
@@ -391,10 +401,23 @@ class _Channels:
             parts.append(_part_above(nearer, (beyond[: -2 * step] + beyond[2 * step :]) / 2))
         return max(parts)
 
-    def _association(self, first: Indices, second: Indices) -> Floats:
-        values = self.associations[first, second].astype(np.float64)
-        values[(first < 0) | (second < 0)] = np.nan
-        return values.ravel()
+
+def _gradation_by(along: Indices, step: int, likeness: NDArray[np.float32]) -> float:
+    """Return the part of the columns that are more like both one step away than like two."""
+    edge = 2 * step
+    middle = along[edge:-edge]
+    near, far = (
+        [_of_pairs(likeness, middle, along[edge + way : len(along) - edge + way]) for way in ways]
+        for ways in ((-step, step), (-edge, edge))
+    )
+    return _part_above(np.minimum(*near), (far[0] + far[1]) / 2)
+
+
+def _of_pairs(likeness: NDArray[np.float32], first: Indices, second: Indices) -> Floats:
+    """Return the likeness of pairs of columns; NaN if either is -1, none."""
+    values = likeness[first, second].astype(np.float64)
+    values[(first < 0) | (second < 0)] = np.nan
+    return values.ravel()
 
 
 def _steps(size: int) -> list[int]:
@@ -445,7 +468,13 @@ def _first_look(channels: _Channels, layout: Layout, random: np.random.Generator
     best = max(channels.best(beside), explained)
     by_chance, error = _measure_chance(channels, beside, explained, best, random)
     near = Neighbours(
-        layout, explained, by_chance, best, 0.0, channels.gradation(layout), chance_error=error
+        layout,
+        explained,
+        by_chance,
+        best,
+        0.0,
+        channels.gradation(layout, channels.associations),
+        chance_error=error,
     )
     if not near.is_telling:
         return near
@@ -507,7 +536,9 @@ def _test_layout(
         # The curve fits badly if few positions have few orders; more orders must decide.
     least = round(_ENOUGH_TO_COUNT * layouts / ERROR_RATE)
     bars = []
-    if first.gradation >= DOUBTFUL_GRADATION:  # otherwise it is no order, whatever the p-value
+    if (
+        first.clear_gradation >= DOUBTFUL_GRADATION
+    ):  # otherwise it is no order, whatever the p-value
         bars = [ERROR_RATE, _DOUBTFUL_P] if first.shift(2).score >= SCORE else [ERROR_RATE]
     while True:
         # The order given counts as one of the random ones (Phipson and Smyth, 2010).

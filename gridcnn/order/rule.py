@@ -31,7 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from gridcnn.order.neighbours import GRADED_SCORE, Neighbours
+from gridcnn.order.neighbours import DOUBTFUL_GRADATION, GRADED_SCORE, Neighbours
 from gridcnn.order.parts import ENOUGH_COLUMNS, Part
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import Usefulness
@@ -159,13 +159,17 @@ def apply_rule(evidence: Evidence) -> Decision:
 
 
 def _deny_order(near: Sequence[Neighbours]) -> bool:
-    """Return whether columns depend on each other, and neighbours are no more alike than others.
+    """Return whether columns depend on each other, and neighbours show groups or pairs, no order.
 
     Usefulness must then be large to count: shuffles also move the columns that matter away from the
-    ends of a row, where a small network sees them differently, and that is no order.
+    ends of a row, where a small network sees them differently, and they part pairs that it can
+    subtract from each other, and that is no order.
     """
     telling = [look for look in near if look.is_telling]
-    return bool(telling) and all(look.score < GRADED_SCORE or look.is_grouped for look in telling)
+    return bool(telling) and all(
+        look.score < GRADED_SCORE or look.is_grouped or look.clear_gradation < DOUBTFUL_GRADATION
+        for look in telling
+    )
 
 
 def _is_in_doubt(layout: Neighbours, near: Sequence[Neighbours]) -> bool:
@@ -176,7 +180,7 @@ def _is_in_doubt(layout: Neighbours, near: Sequence[Neighbours]) -> bool:
     """
     if not layout.is_doubtful:
         return False
-    silent = layout.groups is None or layout.groups.p_value is None
+    silent = layout.groups is None or not layout.groups.tests
     return not (silent and any(look.is_grouped and look.is_close for look in near))
 
 

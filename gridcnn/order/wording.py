@@ -12,7 +12,7 @@ import yaml
 from gridcnn.errors import listed, quoted
 from gridcnn.order.blocks import Block
 from gridcnn.order.columns import Column
-from gridcnn.order.groups import Groups
+from gridcnn.order.groups import Groups, InLine
 from gridcnn.order.judging import ROWS
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
 from gridcnn.order.neighbours import GRADATION, SCORE, Neighbours
@@ -120,8 +120,10 @@ def _reason(verdict: Verdict) -> str:
     if near is not None and near.is_telling:
         return _reason_by_neighbours(verdict, near)
     if verdict.decision == "permutable":
-        if use is None:  # only one-hot columns are judged without either
-            return "The columns are categories, one-hot encoded, which have no common order."
+        if use is None:  # only blocks are judged without either
+            is_one_hot = verdict.structure is None or "number" not in verdict.structure.kinds
+            what = "categories, one-hot encoded" if is_one_hot else "levels, encoded in steps"
+            return f"The columns are {what}, which have no common order."
         return "A small network answers as well with shuffled columns as with these."
     if near is None:
         return f"{_columns(verdict.columns)} have too few possible orders to show one."
@@ -192,7 +194,7 @@ def describe_evidence(
         )
     if near:
         lines.append(f"neighbours: {describe_neighbours(near[0])}")
-        if near[0].groups is not None and near[0].groups.in_line is not None:
+        if near[0].groups is not None and near[0].groups.tests:
             lines.append(f"groups: {_describe_groups(near[0].groups)}")
     elif not axes:
         lines.append(
@@ -236,10 +238,24 @@ def describe_neighbours(near: Neighbours, *, along: bool = False) -> str:
 
 
 def _describe_groups(groups: Groups) -> str:
+    sentences = []
+    if groups.close is not None:
+        threes = f"{groups.close.threes:,} threes of related columns side by side"
+        sentences.append(f"of {threes}, {_describe_line(groups.close)}")
+    if groups.profiles is not None:
+        threes = f"{groups.profiles.threes:,} threes in longer runs"
+        line = _describe_line(groups.profiles)
+        sentences.append(
+            f"by their associations with the rest of their group, of {threes}, {line}; gradation "
+            f"{groups.gradation:.0%}"
+        )
+    return f"{'; '.join(sentences)}; in {groups.count} groups"
+
+
+def _describe_line(test: InLine) -> str:
     return (
-        f"of {groups.threes:,} threes of related columns side by side, {groups.in_line:.0%} have "
-        f"the least alike ones at their ends (33% by chance; p = {groups.p_value:.2g}), in "
-        f"{groups.count} groups"
+        f"{test.part:.0%} have the least alike ones at their ends (33% by chance; "
+        f"p = {test.p_value:.2g})"
     )
 
 
@@ -309,15 +325,24 @@ def describe_aside(columns: Sequence[Column], structure: Structure) -> list[str]
 
 
 def describe_blocks(blocks: Sequence[Block]) -> list[str]:
-    """Return a line on one-hot blocks; none if there are none."""
-    if not blocks:
-        return []
-    columns = sum(block.width for block in blocks)
-    categories = "1 category" if len(blocks) == 1 else f"{len(blocks)} categories"
-    return [
-        f"structure: {columns} columns are {categories}, one-hot encoded (exactly one column of "
-        "each is 1 in every row)"
-    ]
+    """Return a line on each kind of blocks of columns of 0 and 1; none if there are none."""
+    lines = []
+    one_hot = [block for block in blocks if not block.steps]
+    if one_hot:
+        categories = "1 category" if len(one_hot) == 1 else f"{len(one_hot)} categories"
+        lines.append(
+            f"structure: {sum(block.width for block in one_hot)} columns are {categories}, one-hot "
+            "encoded (exactly one column of each is 1 in every row)"
+        )
+    steps = [block for block in blocks if block.steps]
+    if steps:
+        levels = "1 level" if len(steps) == 1 else f"{len(steps)} levels"
+        lines.append(
+            f"structure: {sum(block.width for block in steps)} columns are {levels}, encoded in "
+            "steps (in every row, the columns of a level are first all 1, then all 0, or the other "
+            "way round)"
+        )
+    return lines
 
 
 # Advice -------------------------------------------------------------------------------------------

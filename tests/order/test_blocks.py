@@ -1,4 +1,4 @@
-"""One-hot blocks: categories that were written as many columns of 0 and 1."""
+"""Blocks: attributes that were written as many columns of 0 and 1."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gridcnn
-from gridcnn.order.blocks import Block, merge_blocks, one_hot_blocks
+from gridcnn.order.blocks import Block, find_blocks, merge_blocks
 from gridcnn.order.columns import Column, column_of
 from gridcnn.order.judge import judge_columns
 from gridcnn.order.judging import Judging
@@ -39,7 +39,7 @@ def test_blocks_are_found() -> None:
     table = one_hot(4, 3, 2, 5)
     numbers = np.random.default_rng(0).normal(size=(600, 2))
     table = np.concatenate([numbers[:, :1], table, numbers[:, 1:]], axis=1)
-    assert one_hot_blocks(columns_of(table)) == [
+    assert find_blocks(columns_of(table)) == [
         Block(1, 5),
         Block(5, 8),
         Block(8, 10),
@@ -51,17 +51,17 @@ def test_what_is_no_block_is_none() -> None:
     """Neither answers of yes and no that add up to anything, nor a value that is missing."""
     random = np.random.default_rng(0)
     answers = random.integers(0, 2, (300, 6)).astype(np.float64)
-    assert one_hot_blocks(columns_of(answers)) == []
+    assert find_blocks(columns_of(answers)) == []
     table = one_hot(4, 4)
     table[7, 2] = np.nan
-    assert one_hot_blocks(columns_of(table)) == [Block(4, 8)]
-    assert one_hot_blocks(columns_of(np.ones((100, 1)))) == []
+    assert find_blocks(columns_of(table)) == [Block(4, 8)]
+    assert find_blocks(columns_of(np.ones((100, 1)))) == []
 
 
 def test_a_row_may_miss_a_category() -> None:
     table = one_hot(4, 4)
     table[7, :4] = np.nan
-    assert one_hot_blocks(columns_of(table)) == [Block(0, 4), Block(4, 8)]
+    assert find_blocks(columns_of(table)) == [Block(0, 4), Block(4, 8)]
     merged = merge_blocks(columns_of(table), [Block(0, 4), Block(4, 8)])
     assert np.isnan(merged[0].values[7])
     assert merged[0].missing == 1
@@ -69,7 +69,7 @@ def test_a_row_may_miss_a_category() -> None:
 
 def test_a_value_that_no_row_has_belongs_to_its_block() -> None:
     table = np.insert(one_hot(4, 3), 4, 0.0, axis=1)
-    assert one_hot_blocks(columns_of(table)) == [Block(0, 5), Block(5, 8)]
+    assert find_blocks(columns_of(table)) == [Block(0, 5), Block(5, 8)]
 
 
 def test_merging_gives_the_categories_back() -> None:
@@ -115,3 +115,51 @@ def test_a_series_of_levels_stays_a_grid() -> None:
     verdict = judged(np.eye(4)[levels].reshape(800, -1))
     assert verdict.decision == "grid"
     assert verdict.layout == Layout(1, 16, 4)
+
+
+def steps(*sizes: int, rows: int = 400, seed: int = 0) -> Table:
+    """Return levels that share a cause, as "at least 1", "at least 2", and so on."""
+    random = np.random.default_rng(seed)
+    cause = random.normal(size=rows)
+    parts = []
+    for size in sizes:
+        level = np.argsort(np.argsort(cause + random.normal(size=rows))) * (size + 1) // rows
+        parts.append((level[:, None] > np.arange(size)) * 1.0)
+    return np.concatenate(parts, axis=1)
+
+
+def test_steps_of_levels_are_found_whether_ones_come_first_or_last() -> None:
+    table = steps(4, 6, 3)
+    wanted = [Block(0, 4, True), Block(4, 10, True), Block(10, 13, True)]
+
+    assert find_blocks(columns_of(table)) == wanted
+    assert find_blocks(columns_of(1 - table)) == wanted
+    merged = merge_blocks(columns_of(table), wanted)
+    assert [column.kind for column in merged] == ["number"] * 3
+    assert (merged[1].values == table[:, 4:10].sum(axis=1)).all()
+
+
+def test_levels_in_steps_are_attributes() -> None:
+    """Within a level steps are in order, but a table of three levels is no line to slide along."""
+    for sizes in ((8, 8, 8), (5, 5, 5, 5, 5), (4, 7, 6)):
+        verdict = judged(steps(*sizes))
+        assert verdict.decision == "permutable", sizes
+        assert any("encoded in steps" in line for line in verdict.evidence)
+        assert verdict.columns == sum(sizes)
+
+
+def test_a_series_of_levels_in_steps_stays_a_grid() -> None:
+    levels = np.digitize(series(800, 16, 0.95), (-0.7, 0, 0.7))
+    verdict = judged((levels[:, :, None] > np.arange(3)).reshape(800, -1) * 1.0)
+    assert verdict.decision == "grid"
+    assert verdict.layout == Layout(1, 16, 3)
+
+
+def test_columns_that_follow_from_each_other_are_no_steps_among_others_that_do_not() -> None:
+    """So may pixels at the edge of a picture; and a single level may be all of a table."""
+    random = np.random.default_rng(0)
+    answers = random.integers(0, 2, (400, 1)).astype(np.float64)
+
+    assert find_blocks(columns_of(np.hstack([steps(4, 4), answers]))) == []
+    assert find_blocks(columns_of(steps(12))) == []
+    assert find_blocks(columns_of(steps(2, 2))) == []

@@ -109,3 +109,28 @@ def test_borders_are_means_of_four_associations() -> None:
     pairs = [associations[2, 4], associations[2, 5], associations[3, 4], associations[3, 5]]
     np.testing.assert_allclose(across[3], np.mean(pairs), rtol=1e-5)
     np.testing.assert_allclose(across[0], np.mean([associations[0, 1], associations[0, 2]]), 1e-5)
+
+
+def test_the_ends_of_the_rows_of_a_picture_are_no_breaks_between_channels() -> None:
+    """Not even if a channel consists of several rows, which are close to each other."""
+    flat = spots(600, 9).reshape(600, -1)
+    associations, usable = associated(flat)
+    (three_rows,) = closest_layouts(associations, usable, [Layout(1, 27, 3, interleaved=False)])
+    assert not three_rows.breaks
+
+    apart = np.concatenate([series(600, 27, 0.9, seed=seed) for seed in range(3)], axis=1)
+    associations, usable = associated(apart)
+    (channels,) = closest_layouts(associations, usable, [Layout(1, 27, 3, interleaved=False)])
+    assert channels.breaks
+
+
+def test_weak_places_everywhere_are_no_breaks() -> None:
+    """Between narrow peaks nothing is close, wherever the border of channels would be."""
+    random = np.random.default_rng(0)
+    away = np.arange(60) - np.arange(4, 60, 8)[:, None]
+    heights = random.normal(size=(500, 7))
+    peaks = heights @ np.exp(-np.square(away / 1.2) / 2) + 0.05 * random.normal(size=(500, 60))
+    associations, usable = associated(peaks)
+
+    (two,) = closest_layouts(associations, usable, [Layout(1, 30, 2, interleaved=False)])
+    assert not two.breaks

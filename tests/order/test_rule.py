@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gridcnn.order.groups import Groups
+from gridcnn.order.groups import Groups, InLine
 from gridcnn.order.layouts import Layout
 from gridcnn.order.neighbours import Neighbours
 from gridcnn.order.parts import Part
@@ -18,7 +18,7 @@ from gridcnn.order.verdict import AxisVerdict
 STRUCTURE = Structure({"number": 20}, tuple(range(20)), (), mixed=False)
 LINE = Neighbours(Layout(1, 20), 0.6, 0.1, 0.61, 0.95, 0.9, p_value=1e-6, closeness=0.8)
 MUTE = replace(LINE, explained=0.1, score=0.0, gradation=0.2, p_value=1.0, closeness=0.05)
-GROUPED = replace(LINE, gradation=0.5, groups=Groups(5, 20, 0.3, 0.6))
+GROUPED = replace(LINE, gradation=0.5, groups=Groups(5, InLine(20, 0.3, 0.6)))
 SILENT = replace(MUTE, best=0.11)  # no column depends on any other
 USELESS = Usefulness(0.8, (0.8, 0.81, 0.79, 0.8, 0.8, 0.8), 0.5, 0.5, 1000, 2)
 USEFUL = replace(USELESS, given=0.9, p_value=1e-4)
@@ -55,14 +55,30 @@ def test_usefulness_against_mute_neighbours_has_to_be_large() -> None:
     assert decide(evidence(MUTE, use=replace(USEFUL, given=0.95))) == ("grid", True)
 
 
+def test_an_order_of_profiles_counts_if_these_change_little_by_little() -> None:
+    """Noise misleads associations: their gradation is doubtful, and within groups they say none."""
+    line = InLine(20, 0.8, 0.0002, 4_999)
+    clear = replace(GROUPED, gradation=0.4, groups=Groups(5, InLine(20, 0.3, 0.6), line, 0.9))
+    assert decide(evidence(clear)) == ("grid", True)
+    rough = replace(clear, groups=Groups(5, InLine(20, 0.3, 0.6), line, 0.6))
+    assert not rough.is_ordered
+
+
+def test_usefulness_of_pairs_has_to_be_large() -> None:
+    """The network subtracts this year from the last; shuffles part the two."""
+    pairs = replace(LINE, gradation=0.3)
+    assert decide(evidence(pairs, use=replace(USEFUL, given=0.85))) == ("permutable", True)
+    assert decide(evidence(pairs, use=replace(USEFUL, given=0.95))) == ("grid", True)
+
+
 @pytest.mark.parametrize(
     "near",
     [
         replace(LINE, score=0.675, chance_error=0.02),
         replace(LINE, p_value=0.007, p_error=0.3),
         replace(LINE, p_value=0.015, p_error=0.3),
-        replace(LINE, gradation=0.6, groups=Groups(5, 20, 0.9, 0.008, orders=499)),
-        replace(GROUPED, groups=Groups(5, 20, 0.4, 0.055, orders=499)),
+        replace(LINE, gradation=0.6, groups=Groups(5, InLine(20, 0.9, 0.008, 499))),
+        replace(GROUPED, groups=Groups(5, InLine(20, 0.4, 0.055, 499))),
     ],
 )
 def test_what_hangs_on_luck_is_undecided(near: Neighbours) -> None:
@@ -123,11 +139,11 @@ def test_what_is_clear_stays_clear() -> None:
 def test_an_order_within_groups_counts_for_doubtful_gradation() -> None:
     doubtful = replace(LINE, gradation=0.6)
     assert decide(evidence(doubtful))[0] == "undecided"
-    shown = replace(doubtful, groups=Groups(5, 20, 0.9, 0.002))
+    shown = replace(doubtful, groups=Groups(5, InLine(20, 0.9, 0.002)))
     assert decide(evidence(shown)) == ("grid", True)
 
 
 def test_doubt_about_every_second_column_gives_way_to_groups() -> None:
-    second = replace(LINE, layout=Layout(1, 10, 2), gradation=0.6, groups=Groups(5, 0))
+    second = replace(LINE, layout=Layout(1, 10, 2), gradation=0.6, groups=Groups(5))
     assert decide(evidence(second))[0] == "undecided"
     assert decide(evidence(second, GROUPED)) == ("permutable", True)
