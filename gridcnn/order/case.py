@@ -115,8 +115,12 @@ class Case:
         line = Layout(1, self.columns)
         ordered = self._ordered_layouts(near, line)
         parts: tuple[Part, ...] = ()
-        # Parts are stretches of a line; a grid of several rows or channels has no parts.
-        if not (given or structure.mixed) and ordered in ([], [line]):
+        # Parts are stretches of a line; a grid of several rows or channels has no parts. But a part
+        # that is a line makes rows of three look like an order, too.
+        in_line = any(
+            look.layout == line and (look.is_ordered or look.is_doubtful) for look in near
+        )
+        if not (given or structure.mixed) and (in_line or not ordered):
             doubtful = any(look.is_doubtful for look in near)
             parts = self.parts(breaks, whole=bool(ordered) or doubtful)
         evidence = Evidence(structure, near, axes, None, int(self.usable.sum()), parts)
@@ -154,9 +158,16 @@ class Case:
         )
 
     def _ordered_layouts(self, near: Sequence[Neighbours], line: Layout) -> list[Layout]:
-        """Return the layouts that are in order, the best and simplest first."""
+        """Return the layouts that are in order.
+
+        With labels the simplest comes first, since a network chooses; without, the best and
+        simplest.
+        """
         merit = max((each.merit for each in near), default=0.0)
         ordered = [each for each in near if each.is_ordered and each.merit >= merit - WORTH]
+        ordered = [each for each in ordered if not _has_breaks_inside(each, ordered)]
+        if self.targets is not None:
+            ordered.sort(key=lambda each: each.price)
         if not any(each.is_ordered and each.layout == line for each in near):
             return [each.layout for each in ordered]
         layouts = [each.layout for each in ordered if not _is_the_line(each)]
@@ -211,9 +222,13 @@ class Case:
             around = Surroundings.of(
                 self.scales, breaks, self.associations, self.usable, len(self.values)
             )
+        wide = runs if around is None else [around.widen(run) for run in runs]
+        candidates = list(zip(runs, wide, strict=True))
+        if around is not None:
+            stretches = around.find_stretches(wide)[:_MOST_PARTS]
+            candidates = [*((part, part) for part in stretches), *candidates]
         parts: list[Part] = []
-        for run in runs:
-            part = run if around is None else around.widen(run)
+        for run, part in candidates:
             if any(part.start < other.stop and other.start < part.stop for other in parts):
                 continue
             if whole:
@@ -292,3 +307,15 @@ def _is_the_line(near: Neighbours) -> bool:
     if layout.interleaved:
         return layout.channels >= _MANY_CHANNELS
     return layout.is_line and not near.breaks
+
+
+def _has_breaks_inside(near: Neighbours, others: Sequence[Neighbours]) -> bool:
+    """Return whether the channels of a layout consist of those of another, with breaks between."""
+    layout = near.layout
+    return any(
+        near.breaks
+        and other.breaks
+        and other.layout.channels > layout.channels
+        and other.layout.channels % layout.channels == 0
+        for other in others
+    )

@@ -8,6 +8,7 @@ Long runs of linked columns are candidates, and each is then judged like a table
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -32,6 +33,11 @@ _AWAY, _TIMES = 0.6, 1.3
 """A column and the next may be in the same units if their means are at most so many deviations
 apart, and their deviations differ at most by such a factor. Quiet columns of control charts, and
 the hours of the night, differ less; of attributes, one in sixteen is as near by chance."""
+_ONE_UNIT_AWAY, _ONE_UNIT_TIMES = 1.5, 2.5
+"""The same of columns that may be one measurement: along a narrow peak they change faster. Of
+attributes, one in six is as near by chance."""
+_LONGER = 1.25
+"""How much longer a stretch in one unit must be than the runs of links in it: these are exact."""
 _CHANCE = 4.0
 """Two columns that are not related correlate by more than this, over the root of the rows, once in
 16,000 times."""
@@ -146,16 +152,19 @@ def are_standard(scales: NDArray[np.float64], usable: NDArray[np.bool_]) -> bool
     return bool(is_standard.all())
 
 
-def same_units(scales: NDArray[np.float64]) -> NDArray[np.bool_]:
+def same_units(
+    scales: NDArray[np.float64], away: float = _AWAY, times: float = _TIMES
+) -> NDArray[np.bool_]:
     """Return whether a column and the next may be in the same units, `(columns - 1,)`.
 
-    NaN is in no units.
+    Their means are at most `away` deviations apart, and their deviations differ at most by the
+    factor `times`. NaN is in no units.
     """
     means, deviations = scales[:, 0], scales[:, 1]
     larger = np.maximum(deviations[:-1], deviations[1:])
     smaller = np.minimum(deviations[:-1], deviations[1:])
-    same: NDArray[np.bool_] = (np.abs(np.diff(means)) <= _AWAY * larger) & (
-        larger <= _TIMES * smaller
+    same: NDArray[np.bool_] = (np.abs(np.diff(means)) <= away * larger) & (
+        larger <= times * smaller
     )
     return same
 
@@ -166,6 +175,7 @@ class Surroundings:
 
     Attributes:
         same: whether a column and the next may be in the same units, `(columns - 1,)`.
+        one: whether they may be one measurement, `(columns - 1,)`.
         breaks: those of `find_runs`.
         associations: of every two columns, `(columns, columns)`; 0 if there is none.
         usable: which columns vary, `(columns,)`.
@@ -173,6 +183,7 @@ class Surroundings:
     """
 
     same: NDArray[np.bool_]
+    one: NDArray[np.bool_]
     breaks: NDArray[np.bool_]
     associations: NDArray[np.float32]
     usable: NDArray[np.bool_]
@@ -189,7 +200,33 @@ class Surroundings:
     ) -> Self:
         """Return those of a table by the mean and the deviation of each column."""
         known = np.nan_to_num(associations, nan=0.0)
-        return cls(same_units(scales), breaks, known, usable, _CHANCE / math.sqrt(rows))
+        one = same_units(scales, _ONE_UNIT_AWAY, _ONE_UNIT_TIMES)
+        return cls(same_units(scales), one, breaks, known, usable, _CHANCE / math.sqrt(rows))
+
+    def find_stretches(self, runs: Sequence[Part]) -> list[Part]:
+        """Return long stretches of columns that may be one measurement, the longest first.
+
+        In the noise between the peaks of a spectrum there are no links, so that runs end there. A
+        stretch that is hardly longer than one of the `runs` is left out.
+        """
+        joined = self.one & ~self.breaks & self.usable[:-1] & self.usable[1:]
+        ends = np.flatnonzero(~np.concatenate([[False], joined, [False]]))
+        stretches = []
+        for start, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+            part = self._trim(Part(start, stop))
+            inside = [run.columns for run in runs if run.start < stop and start < run.stop]
+            if part.columns >= max(ENOUGH_COLUMNS, _LONGER * max(inside, default=0)):
+                stretches.append(part)
+        return sorted(stretches, key=lambda part: -part.columns)
+
+    def _trim(self, part: Part) -> Part:
+        """Return a part without columns at its ends that belong to others further out."""
+        start, stop = part.start, part.stop
+        while stop - start > 1 and self._belongs_out(start, Part(start + 1, stop)):
+            start += 1
+        while stop - start > 1 and self._belongs_out(stop - 1, Part(start, stop - 1)):
+            stop -= 1
+        return Part(start, stop)
 
     def widen(self, part: Part) -> Part:
         """Return a part with the columns beside it that follow each other in the same units.

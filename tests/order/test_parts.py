@@ -41,6 +41,24 @@ def test_a_series_among_attributes_is_named(before: int, hours: int) -> None:
     assert block == {"adapter": {"table": {"size": [1, part.columns]}}}
 
 
+@pytest.mark.parametrize("before", [0, 6])
+def test_a_spectrum_among_attributes_is_cut_out_exactly(before: int) -> None:
+    """Between its peaks there is only noise, in which no column is close to the next."""
+    random = np.random.default_rng(before)
+    away = np.arange(60) - np.array([9, 24, 33, 52])[:, None]
+    heights = np.exp(0.5 * random.normal(size=(300, 4)))
+    spectrum = heights @ np.exp(-np.square(away / 4) / 2) + 0.05 * random.normal(size=(300, 60))
+    attributes = (
+        factors(300, 12) * 10 ** np.linspace(3, -1, 12)[[0, 6, 1, 8, 2, 9, 4, 11, 5, 10, 3, 7]]
+    )
+    table = np.concatenate([attributes[:, :before], spectrum, attributes[:, before:]], axis=1)
+
+    verdict = judged(table)
+
+    assert verdict.decision == "permutable"
+    assert [(part.start, part.stop) for part in verdict.parts] == [(before, before + 60)]
+
+
 def test_a_series_among_texts_is_named() -> None:
     random = np.random.default_rng(0)
     towns = [column_of(f"t{n}", random.choice(list("abcdef"), 400)) for n in range(10)]
