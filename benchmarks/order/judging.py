@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.order.case import Answer, Case, Grid
-from gridcnn.checking import check
+from gridcnn.checking.asked import Asked
+from gridcnn.checking.memory import from_memory
 from gridcnn.errors import DataError
+from gridcnn.order.sample import judge as judge_sample
 from gridcnn.order.verdict import Verdict
 
 Outcome = Literal["right", "undecided", "wrong"]
@@ -94,13 +96,18 @@ class Result:
 
 
 def judge(case: Case, seeds: Sequence[int]) -> Result:
-    """Return what the checker says of a case with each of its seeds, on one thread."""
+    """Return what the checker says of a case with each of its seeds, on one thread.
+
+    As in a run, networks are trained only if neighbours have not settled the verdict.
+    """
     made = case.made()
     start = time.process_time()
     judgements = []
     for seed in seeds:
         try:
-            judgements.append(_judgement(check(made.X, made.y, seed=seed, threads=1), seed))
+            sample = from_memory(made.X, Asked(made.y, None, None, seed, None))
+            verdict = judge_sample(sample, threads=1, thorough=False)
+            judgements.append(_judgement(verdict, seed))
         except DataError:
             judgements.append(Judgement(seed, "refused"))
     return Result(case, made.answer, tuple(judgements), time.process_time() - start)
