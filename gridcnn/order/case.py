@@ -160,13 +160,12 @@ class Case:
     def _ordered_layouts(self, near: Sequence[Neighbours], line: Layout) -> list[Layout]:
         """Return the layouts that are in order.
 
-        With labels the simplest comes first, since a network chooses; without, the best and
-        simplest.
+        If a network can choose, the simplest comes first; else the best and simplest.
         """
         merit = max((each.merit for each in near), default=0.0)
         ordered = [each for each in near if each.is_ordered and each.merit >= merit - WORTH]
         ordered = [each for each in ordered if not _has_breaks_inside(each, ordered)]
-        if self.targets is not None:
+        if self.targets is not None and self.is_whole:
             ordered.sort(key=lambda each: each.price)
         if not any(each.is_ordered and each.layout == line for each in near):
             return [each.layout for each in ordered]

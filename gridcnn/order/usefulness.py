@@ -51,8 +51,6 @@ are so large that arithmetic bounds the epochs: there a round takes seconds."""
 _TRUST = 5
 """How many rounds the error that shuffles let expect counts for, beside that between the rounds:
 few rounds alone hardly say how much they vary."""
-_THREE = 0.99865
-"""The probability of less than three standard errors, in the normal distribution."""
 _STEPS = 250
 """Updates of a training, which are enough for such a small network."""
 _BATCH = 64
@@ -91,7 +89,6 @@ class Usefulness:
         classes: how many classes have rows enough to be used.
         error: the standard error of the difference between `given` and the mean of `shuffled`.
         rounds: how many rounds there were.
-        freedom: the degrees of freedom of the p-value, if they are not those of `shuffled`.
     """
 
     given: float
@@ -102,16 +99,6 @@ class Usefulness:
     classes: int
     error: float = 0.0
     rounds: int = 1
-    freedom: int | None = None
-
-    def foresee(self) -> Usefulness:
-        """Return it with the p-value that many more rounds would lead to, with the same figures.
-
-        A p-value by few shuffles is larger, and falls as rounds follow. Whether these would change
-        the decision must be asked of the p-value that they lead to.
-        """
-        long = replace(self, freedom=_ROUNDS * (_SHUFFLES - 1))
-        return replace(long, p_value=long._shift_p_value(0))
 
     def shift(self, way: float, level: float = 0.0) -> Usefulness:
         """Return it as another seed might have found it.
@@ -122,23 +109,13 @@ class Usefulness:
         """
         if not (way or level):
             return self
-        way, level = way * self._stretch, level * self._stretch
         given = self.given + (way + level) * self.error
         shuffled = tuple(value + level * self.error for value in self.shuffled)
         return replace(self, given=given, shuffled=shuffled, p_value=self._shift_p_value(way))
 
-    @property
-    def _stretch(self) -> float:
-        """How much larger errors are than they seem, as the spread is known only from shuffles."""
-        require_room_for_scipy()
-        from scipy.special import stdtrit
-
-        return float(stdtrit(len(self.shuffled) - self.rounds, _THREE)) / 3
-
     def _shift_p_value(self, way: float) -> float:
         """Return the p-value if Student's t were so many of its standard errors larger."""
         freedom = len(self.shuffled) - self.rounds
-        tail = freedom if self.freedom is None else self.freedom
         spread = _spread(self.shuffled, self.rounds) * math.sqrt(1 + 1 / len(self.shuffled))
         if spread <= 0:
             return _p_value(self.given + way * self.error, self.shuffled, self.rounds)
@@ -148,9 +125,9 @@ class Usefulness:
         moved, factor = self.error / spread, 1 / math.sqrt(2 * freedom)
         both = math.hypot(moved, factor * ahead)
         if not both:
-            return _student(-ahead, tail)
+            return _student(-ahead, freedom)
         scale = math.exp(way * factor * factor * ahead / both)
-        return _student(-(ahead + way * moved * moved / both) * scale, tail)
+        return _student(-(ahead + way * moved * moved / both) * scale, freedom)
 
     @property
     def is_useful(self) -> bool:
@@ -211,9 +188,7 @@ def usefulness(
                 advance(1)
         summary = _summary(trial, np.array(accuracies))
         most = _ROUNDS_OF_LARGE if trial.is_large(layout, TRAININGS) else _ROUNDS
-        if is_enough is None or len(accuracies) >= most:
-            return summary
-        if is_enough(summary) and is_enough(summary.foresee()):
+        if is_enough is None or len(accuracies) >= most or is_enough(summary):
             return summary
         seed = int(random.integers(2**31))
 
