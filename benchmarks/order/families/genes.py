@@ -148,3 +148,20 @@ def flow_panel(random: Random, rows: int, proteins: int) -> Made:
     kinds = random.normal(size=(5, proteins)) * 1.5
     X = kinds[random.integers(0, 5, rows)] + random.normal(size=(rows, proteins))
     return Made(np.exp(X), None, PERMUTABLE)
+
+
+@family(
+    "genes",
+    {"rows": 150, "genes": 80, "modules": 4},
+    {"rows": 300, "genes": 40, "modules": 1},
+)
+def quality_of_probes(random: Random, rows: int, genes: int, modules: int) -> Made:
+    """Modules of genes, measured by probes of which some are much noisier than others.
+
+    Permutable: the genes of a module stand together, and good probes stand anywhere in it.
+    """
+    activity = random.normal(size=(rows, modules))
+    noise = np.exp(random.normal(size=genes))
+    module = np.arange(genes) * modules // genes
+    X = activity[:, module] + noise * random.normal(size=(rows, genes))
+    return Made(X, classes_by(activity[:, 0], random), PERMUTABLE)

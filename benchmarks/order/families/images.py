@@ -220,3 +220,14 @@ def outlines(random: Random, rows: int, points: int, order: str) -> Made:
     X += 0.03 * random.normal(size=X.shape)
     flat = X if order == "interleaved" else X.transpose(0, 2, 1)
     return Made(flat.reshape(rows, -1), y, grid(Grid(1, points, 2, order)))
+
+
+@family("images", {"rows": 500, "side": 9}, {"rows": 800, "side": 12}, shuffles=True)
+def noisy_images(random: Random, rows: int, side: int) -> Made:
+    """Soft spots in the dark: the noise of the camera is as high as most of them.
+
+    A grid of side x side.
+    """
+    X, sizes = _blobs(random, rows, side, side)
+    X += 0.5 * random.normal(size=X.shape)
+    return Made(X.reshape(rows, -1), _larger(sizes), grid(Grid(side, side)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.order.case import PERMUTABLE, Made, Random, classes_by, family
+from benchmarks.order.case import PERMUTABLE, Answer, Made, Random, classes_by, family
 
 
 @family(
@@ -95,3 +95,15 @@ def departments(random: Random, rows: int, departments: int) -> Made:
     figures = size * weights + 0.3 * random.normal(size=(rows, departments, 4))
     X = np.exp(figures + np.array([2, 9, 10, 6])).reshape(rows, -1)
     return Made(X, classes_by(figures[:, :, 3].sum(axis=1), random), PERMUTABLE)
+
+
+@family("ledgers", {"rows": 500, "regions": 5}, {"rows": 800, "regions": 12})
+def regional_figures(random: Random, rows: int, regions: int) -> Made:
+    """For each region the same five figures, which depend on its size less and less.
+
+    Permutable: regions have no order. "Undecided" is right, too: the figures fall in one order.
+    """
+    size = random.normal(size=(rows, regions, 1)) + 0.3 * random.normal(size=(rows, 1, 1))
+    figures = size * np.linspace(1, 0.2, 5) + 0.4 * random.normal(size=(rows, regions, 5))
+    y = classes_by(figures[:, :, 0].sum(axis=1), random)
+    return Made(np.exp(figures).reshape(rows, -1), y, Answer("permutable", undecided=True))

@@ -144,3 +144,32 @@ def sequence_one_hot(random: Random, rows: int, length: int, motif: int) -> Made
         bases[row, start : start + motif] = word
     X = np.eye(4)[bases].reshape(rows, -1)
     return Made(X, y, grid(Grid(1, length, 4, "interleaved"), undecided=True))
+
+
+@family("one-hot", {"rows": 500, "most": 5}, {"rows": 800, "most": 9})
+def severity_levels(random: Random, rows: int, most: int) -> Made:
+    """Six symptoms as "at least light", "at least strong", ..., each with as many steps as it has.
+
+    Permutable: symptoms stand in no order. "Undecided" is right, too, as the steps of each do.
+    """
+    illness = random.normal(size=rows)
+    parts = []
+    for size in random.integers(3, most + 1, 6):
+        level = illness + random.normal(size=rows)
+        bars = np.quantile(level, np.linspace(0.15, 0.9, size))
+        parts.append((level[:, None] > bars) * 1.0)
+    answer = Answer("permutable", undecided=True)
+    return Made(np.hstack(parts), classes_by(illness, random), answer)
+
+
+@family("one-hot", {"rows": 800, "days": 14, "levels": 4}, {"rows": 600, "days": 30, "levels": 3})
+def levels_over_time(random: Random, rows: int, days: int, levels: int) -> Made:
+    """The pain of every day as "at least 1", "at least 2", ..., day after day.
+
+    A grid of the days, in which the steps of a day are channels of a cell or stand side by side.
+    """
+    pain = np.cumsum(random.normal(size=(rows, days)), axis=1) + random.normal(size=(rows, 1))
+    bars = np.quantile(pain, np.linspace(0.2, 0.8, levels))
+    X = (pain[:, :, None] > bars).reshape(rows, -1) * 1.0
+    answer = grid(Grid(1, days, levels, "interleaved"), Grid(days, levels))
+    return Made(X, classes_by(pain[:, -1] - pain[:, 0], random), answer)

@@ -71,3 +71,23 @@ def months_among_attributes(random: Random, rows: int, attributes: int, first: i
     sales = np.exp(1 + 0.5 * random.normal(size=(rows, 1)) + level)
     X, answer = _among(random, sales, attributes, first)
     return Made(X, classes_by(level[:, -1] - level[:, 0], random), answer)
+
+
+@family(
+    "parts",
+    {"rows": 400, "points": 30, "attributes": 10, "first": 3},
+    {"rows": 600, "points": 50, "attributes": 20, "first": 20},
+)
+def curve_among_attributes(
+    random: Random, rows: int, points: int, attributes: int, first: int
+) -> Made:
+    """The cooling curve of a part, measured roughly, among its properties.
+
+    Only the curve is ordered.
+    """
+    time = np.linspace(0, 3, points)
+    speed = np.exp(0.3 * random.normal(size=(rows, 1)))
+    curve = 80 * np.exp(-speed * time) + random.normal(20, 2, (rows, 1))
+    curve += 2 * random.normal(size=curve.shape)
+    X, answer = _among(random, curve, attributes, first)
+    return Made(X, classes_by(speed[:, 0], random), answer)

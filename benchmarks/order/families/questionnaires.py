@@ -118,3 +118,20 @@ def unanswered_items(random: Random, rows: int, scales: int, items: int, missing
     X[random.random(X.shape) < missing] = np.nan
     people = np.column_stack([random.integers(18, 90, rows), np.exp(random.normal(10, 1, rows))])
     return Made(np.hstack([people, X]), classes_by(traits[:, 0], random), PERMUTABLE)
+
+
+@family(
+    "questionnaires",
+    {"rows": 400, "scales": 4, "items": 8},
+    {"rows": 800, "scales": 2, "items": 20},
+)
+def unequal_loadings(random: Random, rows: int, scales: int, items: int) -> Made:
+    """Scales of which some items measure much and others next to nothing, in no order.
+
+    Permutable: within a scale items could change places.
+    """
+    traits = random.normal(size=(rows, scales, 1))
+    loadings = random.uniform(0.1, 2, (scales, items))
+    X = traits * loadings + random.normal(size=(rows, scales, items))
+    X = np.clip(np.round(X + 3), 1, 5).reshape(rows, -1)
+    return Made(X, classes_by(traits[:, 0, 0], random), PERMUTABLE)

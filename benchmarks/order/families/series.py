@@ -195,3 +195,29 @@ def few_long_series(random: Random, rows: int, moments: int) -> Made:
     X = parts[0] + parts[1] * np.cos(6.3 * time) + 0.5 * parts[2] * np.sin(12.6 * time)
     X += 0.2 * random.normal(size=X.shape)
     return Made(X, classes_by(parts[1][:, 0], random), line(moments))
+
+
+@family("series", {"rows": 300, "years": 17}, {"rows": 120, "years": 40}, shuffles=True)
+def growth_curves(random: Random, rows: int, years: int) -> Made:
+    """Heights at every age: a rise that is steep early or late, and measured roughly.
+
+    A grid along the line of ages.
+    """
+    age = np.linspace(0, 1, years)
+    final, early = random.normal(170, 8, (rows, 1)), random.normal(0.55, 0.12, (rows, 1))
+    X = final * (0.3 + 0.7 / (1 + np.exp(-6 * (age - early))))
+    return Made(X + random.normal(0, 2, X.shape), classes_by(early[:, 0], random), line(years))
+
+
+@family("series", {"rows": 400, "moments": 48}, {"rows": 200, "moments": 96}, shuffles=True)
+def tides(random: Random, rows: int, moments: int) -> Made:
+    """Levels of the sea at moments of a day: two waves whose heights and phases vary, and wind.
+
+    A grid along the line of time.
+    """
+    time = np.linspace(0, 2 * np.pi, moments)
+    heights = random.uniform(0.3, 1.5, (2, rows, 1))
+    phases = random.uniform(0, 2 * np.pi, (2, rows, 1))
+    X = heights[0] * np.sin(2 * time + phases[0]) + heights[1] * np.sin(time + phases[1])
+    X += random.normal(0, 0.5, (rows, 1)) + 0.2 * random.normal(size=X.shape)
+    return Made(X, classes_by(heights[0][:, 0], random), line(moments))

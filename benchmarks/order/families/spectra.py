@@ -129,3 +129,35 @@ def power_spectra(random: Random, rows: int, length: int) -> Made:
     shape = 3 * np.exp(-np.square((away - centre) / 6) / 2) + 2 * np.exp(-away / length * 3)
     X = shape + np.log(random.exponential(size=(rows, length)) + 1e-3)
     return Made(X, classes_by(centre[:, 0], random, classes=3), line(length))
+
+
+@family(
+    "spectra",
+    {"rows": 400, "length": 120, "light": 8.0},
+    {"rows": 600, "length": 60, "light": 2.0},
+    shuffles=True,
+)
+def counted_photons(random: Random, rows: int, length: int, light: float) -> Made:
+    """Spectra in little light: each channel counts a few photons, more of them under a peak.
+
+    A grid along the line of wavelengths.
+    """
+    X, height = _peaks(random, rows, length, 5, length / 20, fixed=True)
+    X = random.poisson(light * (X + 0.2)) * 1.0
+    return Made(X, classes_by(height[:, 0], random), line(length))
+
+
+@family("spectra", {"rows": 300, "length": 100}, {"rows": 500, "length": 64}, shuffles=True)
+def chromatograms(random: Random, rows: int, length: int) -> Made:
+    """Peaks with tails, at places that drift a little from run to run, on a base that drifts too.
+
+    A grid along the line of time.
+    """
+    place = random.uniform(5, length - 15, 6) + random.normal(size=(rows, 1))
+    height = np.exp(0.7 * random.normal(size=(rows, 6)))
+    away = np.arange(length) - place[:, :, None]
+    tails = np.where(away < 0, np.exp(-np.square(away) / 2), np.exp(-np.abs(away) / 4))
+    X = (height[:, :, None] * tails).sum(axis=1) + random.normal(0, 0.3, (rows, 1))
+    X += random.normal(0, 0.3, (rows, 1)) * np.linspace(0, 1, length)
+    X += 0.15 * random.normal(size=X.shape)
+    return Made(X, classes_by(height[:, 0] - height[:, 1], random), line(length))
