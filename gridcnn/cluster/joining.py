@@ -111,29 +111,30 @@ def _missing() -> UserError:
 
 
 @contextlib.contextmanager
-def join(cluster: Cluster) -> Iterator[int]:
+def join(cluster: Cluster, *, cards: bool = False) -> Iterator[int]:
     """Start or join the cluster; yield how many workers there are to be, and leave it at the end.
 
-    A cluster that was started ends with this process, however that ends.
+    A cluster that was started ends with this process, however that ends. `cards` says whether each
+    worker has a graphics card.
 
     Raises:
         UserError: Ray is not installed, or there is no cluster at the address, or it has too few
-            cores.
+            cores or graphics cards.
     """
     ray = need_ray()
     if ray.is_initialized():
-        yield _count(ray, cluster)
+        yield _count(ray, cluster, cards=cards)
         return
     with _silence(), _own_signals():
-        _start(ray, cluster)
+        _start(ray, cluster, cards=cards)
     try:
-        yield _count(ray, cluster)
+        yield _count(ray, cluster, cards=cards)
     finally:
         with _silence(), _own_signals():
             ray.shutdown()
 
 
-def _start(ray: Any, cluster: Cluster) -> None:
+def _start(ray: Any, cluster: Cluster, *, cards: bool) -> None:
     options: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": logging.ERROR,
@@ -149,7 +150,7 @@ def _start(ray: Any, cluster: Cluster) -> None:
                 address="local",
                 # Workers that are asked for are had, also if there are fewer cores.
                 num_cpus=max(cores, wanted),
-                num_gpus=0,
+                num_gpus=None if cards else 0,  # None: as many as Ray finds
                 include_dashboard=False,
                 object_store_memory=store,
                 **options,
@@ -201,14 +202,23 @@ def _no_cluster(address: str, reason: str) -> UserError:
     )
 
 
-def _count(ray: Any, cluster: Cluster) -> int:
+def _count(ray: Any, cluster: Cluster, *, cards: bool) -> int:
     """Return how many workers there are to be.
 
     Raises:
-        UserError: the cluster has fewer cores than they need.
+        UserError: the cluster has fewer cores or graphics cards than they need.
     """
-    cores = int(ray.cluster_resources().get("CPU", 0))
+    resources = ray.cluster_resources()
+    cores = int(resources.get("CPU", 0))
     most = cores // cluster.threads
+    if cards:
+        found = int(resources.get("GPU", 0))
+        if found < (cluster.workers or 1):
+            raise UserError(
+                f"the cluster has {found} graphics cards, and each of {cluster.workers or 1} "
+                "workers needs one; take fewer workers, add machines, or add --device cpu"
+            )
+        most = min(most, found)
     if most < (cluster.workers or 1):
         raise UserError(
             f"the cluster has {cores} cores, and {cluster.workers or 1} workers of "

@@ -253,9 +253,9 @@ def _hire(
         refuse_unspreadable,
     )
 
-    refuse_unspreadable(located.spec)
     if (engine or DEFAULT_ENGINE) != DEFAULT_ENGINE:
         raise other_engine_error(engine)
+    refuse_unspreadable(located.spec)
     crew = stack.enter_context(hire(cluster))
     return crew, functools.partial(SpreadAdapting, crew=crew)
 

@@ -127,34 +127,65 @@ class TorchEngine(Engine):
         random: np.random.Generator | None = None,
     ) -> StepResult:
         """Return loss and gradient of a batch, done in rounds."""
-        head, items = self.head, len(grids)
-        targets = head.check_targets(targets, items=items, classes=self.network.output.cells)
-        if weights is not None:
-            weights = check_weights(weights, items=items)
-        if not items:
+        targets, weights = self._check(len(grids), targets, weights)
+        if not len(grids):
             return StepResult(0.0, 0, np.zeros_like(parameters))
         chances = generators(self.network, random)
-        total, hits = 0.0, 0
+        total, logits = self.sum_up(parameters, grids, targets, weights, chances)
+        flat: Array = np.array(total.cpu().numpy(), parameters.dtype.newbyteorder("="))
+        found = np.concatenate([part.cpu().numpy() for part in logits])
+        return self._finish(parameters, flat, found, targets, weights)
+
+    def _check(
+        self, items: int, targets: Targets | SoftTargets, weights: Array | None
+    ) -> tuple[Targets | SoftTargets, Array | None]:
+        """Return targets and weights if there is one for each item."""
+        checked = self.head.check_targets(targets, items=items, classes=self.network.output.cells)
+        return checked, None if weights is None else check_weights(weights, items=items)
+
+    def sum_up(
+        self,
+        parameters: Array,
+        grids: Cells,
+        targets: Targets | SoftTargets,
+        weights: Array | None,
+        chances: Sequence[np.random.Generator | None],
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return the sum of the items' gradients, on the device, and the logits of each round.
+
+        The device may still be at work. There is at least one item, and what is given is sound.
+        """
+        gradient: Tensor | None = None
+        logits = []
         with self._working():
             vector = _sent(parameters, self.device).requires_grad_()
-            gradient, results = None, []
-            for part in self._training_rounds(items):
+            for part in self._training_rounds(len(grids)):
                 wanted = (targets[part], None if weights is None else weights[part])
                 values = self._enter(grids[part], parameters)
                 run = Pass(len(values), training=True, chances=chances)
-                logits, slopes = self._learn(vector, values, wanted, run)
+                found, slopes = self._learn(vector, values, wanted, run)
                 gradient = slopes if gradient is None else gradient + slopes
-                results.append((logits, *wanted))
-            assert gradient is not None
-            flat: Array = np.array(gradient.cpu().numpy(), parameters.dtype.newbyteorder("="))
-            for logits, wished, counts in results:
-                losses, right = _count(head, logits.cpu().numpy(), wished, counts)
-                total, hits = total + losses, hits + right
-        flat /= items
+                logits.append(found)
+        assert gradient is not None
+        return gradient, logits
+
+    def _finish(
+        self,
+        parameters: Array,
+        gradient: Array,
+        logits: Array,
+        targets: Targets | SoftTargets,
+        weights: Array | None,
+    ) -> StepResult:
+        """Return the result of a step whose items' gradients are added up; it takes these over."""
+        items = len(logits)
+        loss, hits = _count(self.head, logits, targets, weights)
+        gradient /= items
         for slot in (slot for op in self.network.ops for slot in op.slots):
             if slot.parameter.role == "fixed":
-                flat[slot.part] = 0
-        return StepResult(total / items, hits, flat, take_running(self.network, parameters, flat))
+                gradient[slot.part] = 0
+        running = take_running(self.network, parameters, gradient)
+        return StepResult(loss / items, hits, gradient, running)
 
     def move(self, name: str, vectors: Sequence[Array], numbers: Sequence[float]) -> bool:
         """Do the optimizer's step on the processor, with the native engine's code."""

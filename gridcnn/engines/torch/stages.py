@@ -153,9 +153,14 @@ def _drop(
     values, random = sources[0], run.random(op)
     if random is None or not stage.rate:
         return values
-    sizes = tuple(values.shape) if stage.of == "cells" else (*values.shape[:2], 1, 1)
+    sizes = _dropout_sizes(stage, op, len(values))
     precision = np.dtype(np.float64 if values.dtype == torch.float64 else np.float32)
     return values * _beside(stage.draw_factors(sizes, random, precision), values)
+
+
+def _dropout_sizes(stage: Dropout, op: Op, items: int) -> tuple[int, ...]:
+    sizes = (op.input.rows, op.input.columns) if stage.of == "cells" else (1, 1)
+    return (items, op.input.channels, *sizes)
 
 
 def _normalize(
@@ -245,7 +250,7 @@ def _vote(
     layers, random = stage.layers(op.input.cells), run.random(op)
     factors: list[Any] = []
     if random is not None and stage.dropout:
-        sizes = [inputs for _, inputs, _ in (layers[1:] or layers)]
+        sizes = _voting_sizes(stage, op)
         factors = stage.dropout_factors(run.items, sizes, stage.dropout, random)
     for number, (name, _, _) in enumerate(layers):
         if number:
@@ -254,6 +259,24 @@ def _vote(
             values = values * _beside(factors[max(number - 1, 0)], values)
         values = functional.linear(values, weights[f"{name}.weights"], weights[f"{name}.bias"])
     return values.reshape(run.items, stage.classes, 1, 1)
+
+
+def _voting_sizes(stage: VotingLayers, op: Op) -> list[int]:
+    layers = stage.layers(op.input.cells)
+    return [inputs for _, inputs, _ in (layers[1:] or layers)]
+
+
+def skip_draws(op: Op, items: int, random: np.random.Generator) -> None:
+    """Draw what an operation draws for so many items, and forget it: other items come next.
+
+    It must be one of those that are computed with PyTorch's functions.
+    """
+    stage: Any = op.stage
+    if isinstance(stage, Dropout):
+        if stage.rate:
+            stage.draw_factors(_dropout_sizes(stage, op, items), random, np.dtype(np.float32))
+    elif stage.dropout:
+        stage.dropout_factors(items, _voting_sizes(stage, op), stage.dropout, random)
 
 
 def _beside(factors: Any, values: Tensor) -> Tensor:
