@@ -24,7 +24,7 @@ from gridcnn.spec.load import load
 from gridcnn.training.loop import Labelled, train
 
 pytestmark = pytest.mark.cluster
-KILLS = 8
+KILLS = 5
 
 
 def write_pictures(folder: Path, draw: Any, count: int) -> Path:

@@ -29,7 +29,7 @@ from gridcnn.cluster.torch_engine import TorchClusterEngine, divide_items, refus
 from gridcnn.cluster.torch_worker import TorchTask, TorchWorker
 from gridcnn.engines.torch.engine import TorchEngine
 
-KILLS = 3
+KILLS = 2
 ITEMS = 40
 PLAIN: list[Any] = [{"convolution": {"filters": 4}}, "rectification", "pooling"]
 MIXED: list[Any] = [*PLAIN, "normalization", {"dropout": 0.3}]
@@ -209,17 +209,12 @@ def test_a_worker_without_pytorch_is_told(cluster: Cluster, monkeypatch: Any) ->
 def test_a_run_by_two_workers_ends_as_one_alone_and_resumes_without_them(
     nodes: Any, tmp_path: Path
 ) -> None:
-    few: Any = {"training.epochs": 2, "data.source.xo.count": 300}
-    alone = gridcnn.run("xo", changes=few, engine="torch:cpu", out=tmp_path / "alone")
-    first = gridcnn.run(
-        "xo",
-        changes={**few, "training.epochs": 1},
-        engine="torch:cpu",
-        cluster=nodes.address,
-        workers=2,
-        out=tmp_path / "shared",
-    )
-    again = gridcnn.run(resume=first.folder, changes={"training.epochs": 2}, engine="torch:cpu")
-    assert again.metrics["validation"]["loss"] == pytest.approx(
-        alone.metrics["validation"]["loss"], rel=0.05
-    )
+    few = {"training.schedule": "constant", "data.source.xo.count": 200}
+    one, two = ({**few, "training.epochs": epochs} for epochs in (1, 2))
+    options: dict[str, Any] = {"engine": "torch:cpu", "threads": 1}
+    alone = gridcnn.run("xo", changes=two, out=tmp_path / "alone", **options)
+
+    workers: dict[str, Any] = {"cluster": nodes.address, "workers": 2}
+    shared = gridcnn.run("xo", changes=one, out=tmp_path / "shared", **options, **workers)
+    again = gridcnn.run(resume=shared.folder, changes={"training.epochs": 2}, **options)
+    np.testing.assert_allclose(again.model.parameters, alone.model.parameters, rtol=1e-2, atol=1e-4)
