@@ -908,5 +908,6 @@ def test_wrong_weights_are_one_line(weights: list[float], message: str) -> None:
 
 
 def test_an_unknown_class_among_class_weights_is_named(digits: tuple[Any, Any]) -> None:
-    with pytest.raises(SpecError, match="class_weights names 'ten', which is not a class of the data"):
+    told = "class_weights names 'ten', which is not a class of the data"
+    with pytest.raises(SpecError, match=told):
         GridClassifier(SMALL, class_weight={"ten": 2}, check="off").fit(*digits)
