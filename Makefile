@@ -5,7 +5,7 @@ ifneq ($(wildcard ../shared/data),)
 export GRIDCNN_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: setup test test-all test-lowest test-long test-cluster check format docs site bench fuzz clean
+.PHONY: setup test test-all test-lowest test-slow test-long test-cluster check format docs site bench fuzz clean
 
 setup: ## an environment with everything that work on gridcnn needs
 	$(PYTHON) -m venv .venv
@@ -31,6 +31,9 @@ test-lowest: ## the default suite with the lowest versions that pyproject.toml a
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --editable ".[test]" --constraint tests/lowest.txt
 	.venv-lowest/bin/python -m pytest -q
+
+test-slow: ## what takes seconds each: the code of every page, whole runs, other instruction sets
+	$(BIN)/python -m pytest tests -m slow
 
 test-long: ## thousands of random networks, others each time, and whole trainings on real data
 	$(BIN)/python -m pytest tests -m long --hypothesis-profile=others

@@ -14,6 +14,8 @@ from gridcnn.answering import Answers, answer_all
 from gridcnn.errors import DataError, RunFolderError, SpecError
 from gridcnn.model import Model, load
 
+pytestmark = pytest.mark.slow
+
 COUNT = 23
 
 

@@ -275,6 +275,7 @@ def test_every_error_stands_in_the_page_of_python() -> None:
 # Code -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the validation loss was:gridcnn.TrainingWarning")
 @by_page
 def test_code_on_the_page_runs(
@@ -509,6 +510,7 @@ def extended(package: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.slow
 def test_the_package_of_extending_runs(package: Path) -> None:
     """A stage and a data source of another package train, are listed, and are in the schema."""
     done = extended(package, "run", "stripes.yaml", "--out", "run", "--json")
@@ -522,6 +524,7 @@ def test_the_package_of_extending_runs(package: Path) -> None:
     assert re.search(r"accuracy (9\d|100)\.\d %", again.stdout)
 
 
+@pytest.mark.slow
 def test_the_head_of_extending_trains_by_its_loss(package: Path) -> None:
     """A model with a head of another package is trained, saved and evaluated."""
     done = extended(package, "run", "margin.yaml", "--out", "run", "--json")
@@ -532,6 +535,7 @@ def test_the_head_of_extending_trains_by_its_loss(package: Path) -> None:
     assert re.search(r"accuracy (9\d|100)\.\d %", again.stdout)
 
 
+@pytest.mark.slow
 def test_the_composite_stage_of_extending_is_a_group_of_operations(package: Path) -> None:
     """The plan has what it expands into; too many filters are a mistake in the spec."""
     shown = extended(package, "show", "stripes.yaml")
@@ -551,6 +555,7 @@ def test_the_composite_stage_of_extending_is_a_group_of_operations(package: Path
     assert "4 bottleneck: 'filters' (=4) must be fewer than the 4 maps" in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", ["stripes.yaml", "margin.yaml"])
 def test_the_gradient_of_extending_is_right(package: Path, spec: str) -> None:
     """The page's own check of its stage passes, and that of its head."""
@@ -569,6 +574,7 @@ def test_the_gradient_of_extending_is_right(package: Path, spec: str) -> None:
     assert done.stdout == "the gradient is right\n", done.stderr
 
 
+@pytest.mark.slow
 def test_the_adapter_of_extending_reads_its_files(package: Path) -> None:
     """An adapter of another package trains on class folders and answers for files."""
     for number in range(20):
@@ -601,6 +607,7 @@ def test_the_adapter_of_extending_is_short() -> None:
     assert len(adapter.text.splitlines()) <= 30
 
 
+@pytest.mark.slow
 def test_the_checker_of_extending_refuses_a_table(package: Path) -> None:
     """A checker of another package ends a run on noise with exit code 3 and its evidence."""
     X = np.random.default_rng(0).normal(size=(80, 6, 12))

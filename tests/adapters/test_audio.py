@@ -934,6 +934,7 @@ def test_a_pipeline_learns_from_clips_and_answers(tmp_path: Path) -> None:
 SPOKEN = Path(os.environ.get("GRIDCNN_DATA", ""), "audio_fsdd")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (SPOKEN / "train").is_dir(), reason="GRIDCNN_DATA names no folder that holds audio_fsdd"
 )

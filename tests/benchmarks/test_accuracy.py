@@ -144,6 +144,7 @@ def small() -> Outcome:
     return measuring.measure(SMALL)
 
 
+@pytest.mark.slow
 def test_everyone_is_asked_about_the_same_items(small: Outcome) -> None:
     """The network and each plain method, about the test items and about others."""
     assert small.items == {"train": 172, "validation": 20, "test": 48}

@@ -60,6 +60,7 @@ def test_series_differ_in_one_thing() -> None:
         assert parts == pytest.approx([parts[0]] * len(parts))
 
 
+@pytest.mark.slow
 def test_a_point_is_measured() -> None:
     """In processes of its own, each of which answers with seconds and bytes."""
     found = scaling.cost(scaling.Point(side=8, filters=2, items=2), "reference", 1, 0.0)
@@ -120,6 +121,7 @@ def test_whole_runs_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(end_to_end.as_json(found))["runs"]
 
 
+@pytest.mark.slow
 def test_a_whole_run_is_timed(tmp_path: Path) -> None:
     """It is a process of its own, tells its accuracy, and leaves no run folder for the next one."""
     end_to_end.write_data(tmp_path, {"train": 60, "validation": 20, "test": 20})

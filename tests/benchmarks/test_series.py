@@ -13,6 +13,8 @@ from gridcnn.datasets.makers.charts import Charts
 from gridcnn.datasets.makers.made import write_table
 from gridcnn.runs import series as starter
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = {"MLP": 0.1, "FCN": 0.2, "ResNet": 0.3, "1NN-DTW": 0.4}
 
 ONE = series.Measured(

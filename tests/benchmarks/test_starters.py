@@ -14,6 +14,8 @@ from gridcnn.grid import OneHot
 from gridcnn.runs.prepare import Part
 from gridcnn.training.loop import Labelled
 
+pytestmark = pytest.mark.slow
+
 ONE = starters.Measured(
     items=1_000,
     classes=2,

@@ -32,6 +32,7 @@ NETWORK: dict[str, Any] = {
 }
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::gridcnn.order.guard.PermutableWarning"),
     pytest.mark.filterwarnings("ignore:.*far from all others:UserWarning"),
 ]

@@ -17,6 +17,8 @@ from gridcnn.progress import Progress
 from gridcnn.runs import run as run_module
 from gridcnn.runs.run import RunWatcher
 
+pytestmark = pytest.mark.slow
+
 LINE: dict[str, Any] = {
     "name": "line",
     "stages": [{"convolution": {"filters": 4, "kernel_size": [1, 3]}}, "rectification"],

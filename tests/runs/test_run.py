@@ -392,6 +392,7 @@ def test_no_test_part_and_no_validation_part() -> None:
     assert not (result.folder / "predictions.csv").exists()
 
 
+@pytest.mark.slow
 def test_arrays_are_guarded_by_the_checker(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a checker calls permutable is refused, unless the spec says otherwise."""
     verdict = guard_module.Verdict("permutable", ("columns say nothing",))

@@ -23,6 +23,8 @@ from gridcnn.settings.document import parse
 from gridcnn.spec.load import load, validate
 from gridcnn.spec.models import SOURCES
 
+pytestmark = pytest.mark.slow
+
 
 def bumps(count: int, columns: int) -> tuple[np.ndarray[Any, Any], list[str]]:
     """Return noise with a bump that comes early or late, and which of the two."""

@@ -19,6 +19,8 @@ from gridcnn.grid import Array, GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 
+pytestmark = pytest.mark.slow
+
 # Each is compiled, which takes a third of a second; `make test-long` has a thousand.
 CASES = settings(max_examples=14, deadline=None, derandomize=True)
 FEW = settings(CASES, max_examples=7)
