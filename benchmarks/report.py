@@ -213,7 +213,7 @@ def markdown(results: Results) -> str:
     """Return the whole report."""
     parts = [
         "# How fast gridcnn is",
-        "`python -m benchmarks.throughput` measures this anew, and writes this page.",
+        "`python -m benchmarks.throughput` measures this again, and writes this page.",
         _where(results),
         "## What was asked for",
         _bars_table(results),

@@ -409,7 +409,7 @@ class Odd(Composite):
     ("fault", "message"),
     [
         ("labels", r"1\.1 rectification: there are two operations of this label; .*'part'.*'name'"),
-        ("unread", r"1\.2 rectification: nothing uses what comes out"),
+        ("unread", r"1\.2 rectification: nothing uses its output"),
         ("endless", r"1\.1.*\.1 odd: its composite stage is broken: it expands into itself"),
     ],
 )

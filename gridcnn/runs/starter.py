@@ -271,7 +271,7 @@ def _for_several(text: str) -> str:
 
     Labels are not smoothed: those of rare ones would be far from their frequency.
     """
-    text = text.replace("votes for the classes", "votes for each label")
+    text = text.replace("vote for the classes", "vote for each label")
     text = text.replace(_SMOOTHED, "")
     text = text.replace("voting: {hidden", "voting: {labels: several, hidden")
     return text.replace("head: voting\n", "head: {voting: {labels: several}}\n")

@@ -67,10 +67,10 @@ def test_no_threads_are_needed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        ("MemoryError()", "error: there is not enough memory; take less data at a time"),
+        ("MemoryError()", "error: there is not enough memory; use less data at a time"),
         ("np.empty(2**57)", "error: there is not enough memory (Unable to allocate 1.00 EiB"),
-        ("OSError(12, 'Cannot allocate memory')", "error: there is not enough memory; take"),
-        ("ImportError('x.so: failed to map segment')", "error: there is not enough memory; take"),
+        ("OSError(12, 'Cannot allocate memory')", "error: there is not enough memory; use"),
+        ("ImportError('x.so: failed to map segment')", "error: there is not enough memory; use"),
         ('RuntimeError("can\'t start new thread")', "error: no more threads can be started; "),
     ],
 )

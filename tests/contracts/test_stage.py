@@ -18,7 +18,7 @@ from gridcnn.stages.rectification import Rectification
 from gridcnn.stages.repeat import Repeat
 from gridcnn.stages.skip import Skip
 
-TOO_DEEP = "stages may be inside each other 8 deep; this is deeper"
+TOO_DEEP = "stages may be nested 8 levels deep; this is deeper"
 
 
 def nested(kind: type[Composite], depth: int) -> Stage | Composite:

@@ -589,7 +589,7 @@ def test_test_items_whose_votes_overflow_are_told_and_the_training_is_kept() -> 
 
     with pytest.raises(DataError, match="test item 3: its votes are not finite") as caught:
         gridcnn.run(spec, out="far")
-    assert "1 of 10 items have no finite votes; the training is kept" in str(caught.value)
+    assert "1 of 10 items have no finite votes; the training is saved" in str(caught.value)
     assert not Path("far/metrics.json").exists()
     np.savez(
         "far.npz", X_train=grids[:30], y_train=labels[:30], X_test=grids[30:], y_test=labels[30:]

@@ -116,7 +116,7 @@ def test_columns_of_0_and_1_are_labels(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "s.yaml").write_text(made.text)
     result = run("s.yaml", changes={"training.epochs": 6}, out="result")
     assert made.found.startswith("a table of texts: 2 labels: slow, sad, the texts in text")
-    assert "What is left votes for each label" in made.text
+    assert "The remaining cells vote for each label" in made.text
     assert result.model.classes == ("slow", "sad")
     assert result.metrics["test"]["auc"] > 0.9
     with pytest.raises(DataError, match="--label names the column slow 2 times; give it once"):

@@ -73,7 +73,7 @@ def test_a_name_that_leads_here_lets_no_page_ask(
         refused = client.post("/models/pictures/predict", content=picture(), headers=headers)
         assert refused.status_code == 403
         (line,) = refused.json()["errors"]
-        assert line.startswith("this server is not called 'evil.example'")
+        assert line.startswith("this server does not answer to the name 'evil.example'")
         assert client.get("/models", headers=headers).status_code == 403
     assert client.get("/health", headers=evil).status_code == 200
     for name in ("localhost", "127.0.0.1", "127.1.2.3", "[::1]", "LOCALHOST"):

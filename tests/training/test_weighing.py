@@ -76,7 +76,7 @@ def test_a_class_that_the_data_does_not_have_is_named_with_its_place(tmp_path: P
     path.write_text("training:\n  class_weights:\n    common: 1\n    raer: 5\n")
     spec = load(path)
 
-    with pytest.raises(SpecError, match=r":4:.*'raer', which is no class.*did you mean 'rare'"):
+    with pytest.raises(SpecError, match=r":4:.*'raer', which is not a class.*did you mean 'rare'"):
         item_weights(spec.training, TARGETS, CLASSES, document=spec.document)
 
 
