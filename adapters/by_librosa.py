@@ -115,7 +115,7 @@ def pitch_class_weights(sample_rate: int, n_fft: int) -> Values:
 
 
 def normalize_frames(bands: Values) -> Values:
-    """Return bands of which the strongest in each frame is 1, unless there is silence.
+    """Return bands, scaled so that the strongest in each frame is 1, unless there is silence.
 
     Of pitch classes these are `librosa.feature.chroma_stft`; `bands` are `(clips, bands, frames)`.
     """

@@ -43,8 +43,8 @@ _UPSIDE_DOWN = frozenset({3, 4, 7, 8})  # ... where the last row is shown first,
 _BACKWARDS = frozenset({2, 3, 6, 7})  # ... and where the last column is
 _NO_MEMORY = "there is not enough memory to decode it"
 _AT_ONCE = 2**25  # bytes of a file that is read as a whole
-# Bytes of memory for a pixel, at most: of a JPEG file that is decoded to bytes; beside it, if it is
-# progressive; and of any other picture.
+# Bytes of memory for a pixel, at most: of a JPEG file that is decoded to bytes; besides it, if it
+# is progressive; and of any other picture.
 _PLAIN, _COEFFICIENTS, _USUAL = 8, 6, 20
 
 

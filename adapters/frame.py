@@ -203,7 +203,7 @@ def _is_cut_out(drawn: Mask, drawing: Mask, bands: _Bands) -> bool:
     top, left, bottom, right = bands.inside()
     inside = drawn[top:bottom, left:right]
     edges = (inside[0], inside[-1], inside[:, 0], inside[:, -1])
-    # Paper lies beside a band.
+    # There is paper next to a band.
     if np.concatenate(edges).mean() > BESIDE:
         return True
     drawing = drawing[top:bottom, left:right]

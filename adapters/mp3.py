@@ -38,7 +38,8 @@ are rounded otherwise. libmpg123 decodes once more what an encoder's delay cover
 frames."""
 
 _LONGEST = 1441
-"""The most bytes of a frame: at 320 thousand bits a second and 32 kHz, or at 160 and 8 kHz."""
+"""The largest number of bytes of a frame: at 320 thousand bits a second and 32 kHz, or at 160 and 8
+kHz."""
 _BLOCK = 2**16
 """Bytes that are read at a time: from these the C library takes memory that is there already. What
 holds a whole file is taken from the system, which clears it first, and that takes longer."""

@@ -20,7 +20,7 @@ _FEWEST = 10
 _CHANCE = 0.001
 """What is less likely than this is not put down to chance."""
 LOOKED_AT = 2**20
-"""The most numbers that are sampled, evenly, from a large array."""
+"""The largest number of values that are sampled, evenly, from a large array."""
 
 
 @dataclass(frozen=True)

@@ -208,7 +208,7 @@ def _start_of(file: IO[bytes], size: int) -> bytes:
 
 
 class _Recording(Protocol):
-    """A file whose length is known, and of which a part can be read.
+    """A file with a known length, from which a part can be read.
 
     Its samples need no check if they are `whole_numbers`, made into -1..1.
     """
@@ -240,7 +240,7 @@ def _part(recording: _Recording, wanted: _Wanted) -> Samples | None:
 
 
 def _whole(sound: Any, wanted: _Wanted) -> Samples:
-    """Return the wanted samples of an open `soundfile.SoundFile`, all of which is decoded."""
+    """Return the wanted samples of an open `soundfile.SoundFile`, which is decoded as a whole."""
     known = sound.frames < _UNKNOWN_FRAMES
     size = _bytes_for(sound.frames, int(sound.samplerate), wanted.sample_rate) if known else 0
     with BUDGET.borrow(size):

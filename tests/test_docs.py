@@ -519,7 +519,7 @@ def test_the_package_of_extending_runs(package: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "slope: 0.2" in (package / "run" / "spec.yaml").read_text(encoding="utf-8")
-    assert "A stripe that lies or stands, in noise." in listed.stdout
+    assert "A horizontal or a vertical stripe, in noise." in listed.stdout
     assert again.returncode == 0, again.stderr
     assert re.search(r"accuracy (9\d|100)\.\d %", again.stdout)
 

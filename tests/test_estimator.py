@@ -908,6 +908,7 @@ def test_wrong_weights_are_one_line(weights: list[float], message: str) -> None:
 
 
 def test_an_unknown_class_among_class_weights_is_named(digits: tuple[Any, Any]) -> None:
-    told = "class_weights names 'ten', which is not a class of the data"
-    with pytest.raises(SpecError, match=told):
+    with pytest.raises(
+        SpecError, match="class_weights names 'ten', which is not a class of the data"
+    ):
         GridClassifier(SMALL, class_weight={"ten": 2}, check="off").fit(*digits)

@@ -59,7 +59,7 @@ def _of_labels(rows: LabelTargets, names: tuple[str, ...], *, joined: bool) -> S
 
 
 def _frequent(has: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    """Return the items with the very same labels, where there are many of them."""
+    """Return the items with exactly the same labels, if there are many of them."""
     packed = np.packbits(has, axis=1)
     rows = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1])))[:, 0]
     _, kinds, counts = np.unique(rows, return_inverse=True, return_counts=True)

@@ -33,7 +33,7 @@ class File:
 
 @dataclass(frozen=True)
 class Archive:
-    """A zip file of which some files are wanted.
+    """A zip file with some wanted files.
 
     Attributes:
         name: what it is called while it is being fetched.

@@ -45,7 +45,7 @@ _PIECE = 2**16
 _LINE = 2**16
 """Bytes of the longest line of an answer, as in `http.client`."""
 _FRAME = 2**20
-"""Bytes of an answer that may come beside the content: headers, and the sizes of chunks."""
+"""Bytes of an answer that may come besides the content: headers, and the sizes of chunks."""
 _ONWARD = (301, 302, 303, 307, 308)
 _TEXT = 200
 """Characters of the longest piece of an answer that a message repeats."""
@@ -143,8 +143,8 @@ def _get(session: requests.Session, url: str, have: int) -> requests.Response:
     except MemoryError:
         raise
     except Exception as error:
-        # No list of what requests and the packages below it raise would be whole: errors of Unicode
-        # and of numbers come out of hostile answers, too.
+        # No list of what requests and the packages below it raise would be whole: hostile answers
+        # cause errors of Unicode and of numbers, too.
         if _stood(error):
             raise BrokenError(f"broke off ({_reason(error)})") from None
         host = _brief(urlsplit(url).netloc)

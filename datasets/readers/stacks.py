@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from gridcnn.errors import DataError, Problem
 
 ITEM_BYTES = 400
-"""About what Python keeps of an item beside its cells: a view, a name, and where it stands."""
+"""About how much memory Python needs for an item besides its cells: a view, a name, and where it
+stands."""
 LABEL_BYTES = 150
-"""About what Python keeps of a label beside its characters."""
+"""About how much memory Python needs for a label besides its characters."""
 
 
 def unstack(stack: NDArray[Any], *, name: str = "X", source: str = "") -> list[NDArray[Any]]:

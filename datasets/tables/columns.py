@@ -250,7 +250,7 @@ def _has_classes(cells: Sequence[Any]) -> bool:
 
 
 def _are_sentences(cells: Sequence[Any]) -> bool:
-    """Return whether cells are texts of several words, some of which come again and again."""
+    """Return whether cells are texts of several words, some of which are repeated often."""
     texts = [cell for cell in cells if isinstance(cell, str) and cell.strip()]
     words = [text.casefold().split() for text in texts]
     count = sum(map(len, words))

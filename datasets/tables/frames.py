@@ -159,7 +159,7 @@ _PACKED = ("bytes", "path")
 
 
 class _ArrowRows(Rows):
-    """A file of Arrow's, of which a part is in memory at a time."""
+    """An Arrow file; one part at a time is in memory."""
 
     def __init__(self, schema: Any, form: Form, problems: Problems) -> None:
         super().__init__(problems)
@@ -218,7 +218,7 @@ def _within(rows: NDArray[np.int64], start: int, end: int) -> slice:
 
 
 class ParquetRows(_ArrowRows):
-    """A Parquet file, of which a part is in memory at a time.
+    """A Parquet file; one part at a time is in memory.
 
     Args:
         file: the open file.

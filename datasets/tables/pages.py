@@ -51,7 +51,7 @@ def _header_at(file: IO[bytes], place: int) -> tuple[int, int, int]:
 
 
 class _Compact:
-    """Reads Thrift's compact protocol, of which only numbers are wanted.
+    """Reads the numbers in Thrift's compact protocol.
 
     What is not complete raises IndexError.
     """

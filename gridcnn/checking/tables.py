@@ -1,4 +1,4 @@
-"""The samples of table files, of which only the rows that are looked at are kept."""
+"""The samples of table files: only the rows that are looked at are kept."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Augmentation(Settings, abc.ABC):
         """
 
     def working_bytes(self, shape: GridShape) -> int:
-        """Return the most memory for one item, in bytes, beside its input and output."""
+        """Return the largest memory for one item, in bytes, besides its input and output."""
         return 12 * shape.cells
 
     def change_one_hot(
@@ -74,7 +74,7 @@ class ThingAugmentation(Settings, abc.ABC):
 
     @property
     def content(self) -> str:
-        """What else changes results beside the settings, such as the content of files."""
+        """What else changes results besides the settings, such as the content of files."""
         return ""
 
     def resolved(self, base: Path) -> Self:  # noqa: ARG002 - for those that hold a path

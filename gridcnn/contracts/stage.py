@@ -55,7 +55,7 @@ class Parameter:
             0 for parameters that start at zero.
         fan_out: how many outputs each input goes to.
         gain: factor on the spread of starting weights.
-        written: the starting values, where they are written out.
+        written: the starting values, if they are written out.
         role: `learned` if training changes it by its gradient, `fixed` if nothing does, `running`
             if training moves it towards what it observes, as the mean of all cells of a map.
         decays: whether weight decay applies.
@@ -88,7 +88,7 @@ class Stage(Settings, abc.ABC):
 
     @property
     def mixes_items(self) -> bool:
-        """Whether in training what comes out for an item depends on the others beside it.
+        """Whether in training the output for an item depends on the other items.
 
         Engines then call the stage with whole groups of items, see `gridcnn.network.groups_of`.
         """
@@ -120,7 +120,7 @@ class Stage(Settings, abc.ABC):
         """Return the multiply-adds (or comparisons, or additions) for one item."""
 
     def working_bytes(self, shape: GridShape) -> int:  # noqa: ARG002
-        """Return the memory for one item, in bytes, beside its input and output."""
+        """Return the memory for one item, in bytes, besides its input and output."""
         return 0
 
     @abc.abstractmethod
@@ -205,8 +205,8 @@ class Graph(Protocol):
     ) -> int:
         """Add an operation of the composite's own; return the value that comes out.
 
-        A `Stage` has one input, a `Merge` any number. `name` is its word in the label, where it
-        is not that of the stage; it must be unique within the composite.
+        A `Stage` has one input, a `Merge` any number. `name` is its word in the label, if it is not
+        that of the stage; it must be unique within the composite.
 
         Raises:
             ShapeError: it cannot work on these values.

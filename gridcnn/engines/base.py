@@ -128,7 +128,7 @@ class PlanDescription:
 
 @dataclass(frozen=True)
 class Memory:
-    """The most memory of an engine, in bytes, beside the parameters and grids that it gets.
+    """The largest memory of an engine, in bytes, besides the parameters and grids that it gets.
 
     Attributes:
         training: to take training steps, with the gradient, and to answer in between.
@@ -144,10 +144,10 @@ class Engine(abc.ABC):
 
     Every method takes the flat parameter vector, so that an engine holds no state that training
     could leave behind. `grids` are `(items, channels, rows, columns)`, of any type of number and in
-    any layout in memory, or a `OneHot`, of which `numpy.asarray` makes such an array; there may be
-    no items. The arithmetic is in the precision of the parameters. The result for an item depends
-    on that item alone, to the last bit, and not on the rest of the batch. Cells that are NaN or
-    infinite are not an error: they are computed with like any numbers.
+    any layout in memory, or a `OneHot`, which `numpy.asarray` converts to such an array; there may
+    be no items. The arithmetic is in the precision of the parameters. The result for an item
+    depends on that item alone, to the last bit, and not on the rest of the batch. Cells that are
+    NaN or infinite are not an error: they are computed with like any numbers.
 
     Args:
         network: the network to compute.

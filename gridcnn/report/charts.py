@@ -66,7 +66,7 @@ def curves_chart(
     mark: float | None = None,
     limits: tuple[float, float] | None = None,
 ) -> str:
-    """Return curves over whole numbers from 1 on, as epochs are.
+    """Return curves over whole numbers from 1, such as epochs.
 
     Args:
         title: what is drawn.

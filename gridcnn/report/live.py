@@ -40,7 +40,7 @@ SCRIPTS = (
     "maps_view.js",
     "live.js",
 )
-"""The scripts of a page that is alive, in their order, beside those that every page has."""
+"""The scripts of a live page, in their order, besides those that every page has."""
 OF_KINDS = {"image": ("jpeg.js",), "audio": ("by_librosa.js",)}
 """The scripts that only pages of some adapters have, before the others."""
 

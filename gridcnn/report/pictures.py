@@ -72,7 +72,7 @@ def curve_picture(
 
 
 def accuracy_picture(use: Usefulness) -> str:
-    """Return the accuracy as given beside those of the shuffles."""
+    """Return the accuracy as given next to those of the shuffles."""
     values = [use.given, *use.shuffled]
     low, high = min(values), max(values)
     near = shows_guess(use)

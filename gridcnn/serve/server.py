@@ -100,7 +100,7 @@ def serve(
 
 
 def _most_connections() -> int:
-    """Return how many connections this process may have beside its own files."""
+    """Return how many connections this process may have besides its own files."""
     try:
         import resource
     except ModuleNotFoundError:  # on Windows

@@ -12,7 +12,7 @@ _BYTES = 64 * MB
 
 
 class Shelf:
-    """Pages in memory, of which the oldest go first."""
+    """Pages in memory; the oldest are removed first."""
 
     def __init__(self) -> None:
         self._pages: OrderedDict[str, bytes] = OrderedDict()

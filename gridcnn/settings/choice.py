@@ -30,7 +30,7 @@ from gridcnn.settings.base import (
 )
 
 _NAMING = ("type", "kind", "class_name", "class", "layer", "name", "op")
-"""Keys that other systems use for the name of what is chosen, beside its settings."""
+"""Keys that other libraries use for the chosen name, next to its settings."""
 
 
 class Choice:
@@ -39,8 +39,8 @@ class Choice:
     Accepted are a name, a mapping of one name to its settings, and a settings object. Every entry
     of the registry is a subclass of the class `base`, or of one of several. If `free` names an
     entry, text that is not a registered name becomes that entry: a data source is a known name, or
-    else a path. `shared` is a name in the `$defs` of a JSON Schema, for choices inside of which the
-    same choice may stand again.
+    else a path. `shared` is a name in the `$defs` of a JSON Schema, for choices that may contain
+    the same choice.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class Choice:
 
 
 def _short_forms(cls: type[Settings]) -> list[JsonSchemaValue]:
-    """Return the forms of bare values that stand for settings, where there are any."""
+    """Return the forms of bare values that stand for settings, if there are any."""
     names = [name for name in (*cls.short[:1], cls.bare_list) if name]
     properties = _plain_schema(cls)["properties"] if names else {}
     return [

@@ -50,7 +50,7 @@ class LabelPattern(Settings):
 
 
 class LabelCells(Settings):
-    """One column, each cell of which holds all labels of an item."""
+    """One column whose cells hold all labels of an item."""
 
     title: ClassVar[str] = "label"
 

@@ -225,11 +225,11 @@ class Data(Settings):
     parts or two classes; or only the first of them is used, in the order training, validation,
     test."""
     group: Grouping | None = None
-    """The groups of items, each of which stays whole in one part: the
-    column of a manifest or a table, or `{pattern: ...}`, a regular expression whose first pair of
-    parentheses finds the group in the path of each file from the folder of the data; for molecules
-    also `{scaffold: murcko}`, with RDKit, and `order: largest_first` beside it for the division of
-    MoleculeNet. null: every item is on its own, unless the data knows groups itself."""
+    """The groups of items, each stays whole in one part: the column of a manifest or a table, or
+    `{pattern: ...}`, a regular expression whose first pair of parentheses finds the group in the
+    path of each file from the folder of the data; for molecules also `{scaffold: murcko}`, with
+    RDKit, and with `order: largest_first` for the division of MoleculeNet. null: every item is on
+    its own, unless the data has groups itself."""
     label: LabelColumns | None = None
     """The labels in a manifest, as for a `table`: one column of classes; or, if an item may have
     several labels, a list of columns of 0 and 1, `{pattern: ...}` for their names, or
@@ -341,9 +341,9 @@ class Training(Settings):
     """The validation result by which the best epoch is chosen, and for which `patience` waits; of
     epochs that are equal in it, the one with the lower loss is better."""
     class_weights: ClassWeights = None
-    """What the loss of each class's items is multiplied by: `{rare: 5, common: 1}`, of which only
-    the ratios matter, and 1 for a class that is not named; `balanced`: in inverse proportion to
-    their numbers, so that all classes count the same. null: all items count the same."""
+    """Factors of the loss for the items of each class: `{rare: 5, common: 1}`; only the ratios
+    matter, and a class that is not named has 1; `balanced`: in inverse proportion to their numbers,
+    so that all classes count the same. null: all items count the same."""
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     """The items of an epoch: `shuffled`, each once; `balanced`, as many of each class, so that
     those of rare classes are used several times, and not all of frequent ones."""
@@ -354,8 +354,8 @@ class Training(Settings):
     """Above 0, each training grid is mixed with another one, and so are their targets, in
     proportions drawn from the beta distribution with this number twice (Zhang et al., 2018)."""
     averaging: Fraction = 0.0
-    """Above 0, answers come from a running mean of the weights (EMA), of which each step keeps this
-    part, as 0.99; less in the first steps."""
+    """Above 0, answers come from a running mean of the weights (EMA). Each step keeps this part of
+    it, such as 0.99; the first steps keep less."""
     augmentation: tuple[Annotated[Augmentation | ThingAugmentation, _AUGMENTATION], ...] = Field(
         default=(), max_length=64, json_schema_extra=_or_null
     )

@@ -68,7 +68,7 @@ def without_replaced(changes: Mapping[str, Any], new: Mapping[str, Any]) -> dict
 
 
 def load_nested(spec: Spec, changes: Mapping[str, Any]) -> Spec:
-    """Return a spec with changes, as `gridcnn.spec.load.load` does, of which some are nested names.
+    """Return a spec with changes, as `gridcnn.spec.load.load` does; some may be nested names.
 
     Outer ones come first: `training__optimizer` before `training__optimizer__momentum`.
 

@@ -22,7 +22,7 @@ from gridcnn.settings.base import Count, Fraction, Settings, wanted_error
 
 
 class Fold(Settings):
-    """One of several folds: parts of about the same size, each of which is the test part once."""
+    """One of several folds: parts of about the same size; each is the test part once."""
 
     title: ClassVar[str] = "fold"
 

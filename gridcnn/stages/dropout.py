@@ -45,7 +45,7 @@ class Dropout(Stage):
         training: bool = False,  # noqa: ARG002
         random: np.random.Generator | None = None,
     ) -> tuple[Array, Backward]:
-        """Return the grids, of which a part is 0 if there are random numbers to draw."""
+        """Return the grids, with a part of their cells 0 if there are random numbers to draw."""
         factors: Array | None = None
         if random is not None and self.rate:
             sizes = grids.shape if self.of == "cells" else (*grids.shape[:2], 1, 1)

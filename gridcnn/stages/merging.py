@@ -1,4 +1,4 @@
-"""Merges: one grid is made of several, cell by cell or map beside map."""
+"""Merges: they make one grid of several, by adding cells or by joining maps."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ class Parallel(Composite):
     branches: Branches
     """Lists of stages, at least two. An empty list passes on what enters."""
     join: Literal["maps", "sum"] = "maps"
-    """`maps`: the maps of all branches stand beside each other, as channels; `sum`: they are added
-    cell by cell."""
+    """`maps`: the maps of all branches become the channels of one grid; `sum`: they are added cell
+    by cell."""
 
     def expand(self, graph: Graph, value: int) -> int:
         """Add all branches, and what joins them."""

@@ -33,7 +33,7 @@ Stages = Annotated[tuple[Annotated[Stage | Composite, STAGE], ...], *at_least(1,
 
 
 class Skip(Composite):
-    """Adds what enters to what the stages make of it (a residual block; He et al., 2016)."""
+    """Adds the grid that enters to the output of the stages (a residual block; He et al., 2016)."""
 
     title: ClassVar[str] = "skip"
     bare_list: ClassVar[str] = "stages"

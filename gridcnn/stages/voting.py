@@ -23,11 +23,11 @@ class Voting(Head):
 
     labels: Literal["one", "several"] = "one"
     """How many labels an item has. `one`: classes exclude each other, and their votes add up to 1;
-    `several`: any number of labels, also none, each of which is voted on for itself."""
+    `several`: any number of labels, also none; each is voted on independently."""
     hidden: Annotated[tuple[Count, ...], Field(max_length=64)] = ()
     """The sizes of the hidden layers, which come before the votes."""
     dropout: Fraction = 0.0
-    """The part of each hidden layer's values (without hidden layers: of the last grid's) that
+    """The part of the values of each hidden layer (without hidden layers: of the last grid) that
     training leaves out at random (dropout)."""
 
     def stage(self, classes: int) -> HeadStage:

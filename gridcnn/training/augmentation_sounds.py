@@ -137,10 +137,10 @@ class Background(SoundAugmentation):
     """The folder of sound files, with all folders in it. A relative path starts at the folder of
     the spec."""
     level: tuple[float, float] = (-30.0, -10.0)
-    """How loud the background is beside the clip, in decibels: the lowest and the highest level.
-    Compared are the mean squares of all samples."""
+    """How loud the background is compared with the clip, in decibels: the lowest and the highest
+    level. The mean squares of all samples are compared."""
     probability: Share = 1.0
-    """How likely a form of an item has a background."""
+    """How likely it is that a form of an item has a background."""
 
     @field_validator("level", mode="before")
     @classmethod

@@ -59,7 +59,7 @@ class Typos(TextAugmentation):
         return self
 
     def change_text(self, text: str, random: np.random.Generator) -> str:
-        """Return a text of which at least one character is left."""
+        """Return a text in which at least one character is left."""
         characters = np.array(list(text), object)
         uniform = random.random((2, len(characters)))
         after = -1  # the last of those that have changed places

@@ -59,7 +59,7 @@ class SignContent(Content):
 
 
 class CheckpointContent(Content):
-    """What a checkpoint holds beside the numbers; see `TrainingState`."""
+    """What a checkpoint holds besides the numbers; see `TrainingState`."""
 
     title: ClassVar[str] = "the checkpoint"
 

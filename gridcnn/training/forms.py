@@ -1,4 +1,4 @@
-"""Changed forms of training items, of which each epoch draws one."""
+"""Changed forms of training items; each epoch draws one of them."""
 
 from __future__ import annotations
 

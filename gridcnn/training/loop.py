@@ -47,7 +47,7 @@ class Labelled:
     weights: Array | None = None
     """What the loss of each item is multiplied by in training `(items,)`, 1 on average."""
     forms: Forms | None = None
-    """Changed forms of the items, of which training draws; None if there are none."""
+    """Changed forms of the items, from which training draws; None if there are none."""
 
     def __len__(self) -> int:
         return len(self.grids)

@@ -43,7 +43,7 @@ def least_planned(network: Network, settings: Training, *, saved: bool = True) -
 
 
 def _augmentation_bytes(settings: Training, shape: GridShape) -> int:
-    """Return the memory that the augmentation of one item takes beside the item, in bytes."""
+    """Return the memory that the augmentation of one item takes besides the item, in bytes."""
     works = [
         each.working_bytes(shape)
         for each in settings.augmentation

@@ -103,7 +103,7 @@ class AdamOptimizer(Optimizer):
 
     memory = ("mean", "square")
     decoupled: ClassVar[bool] = False
-    """Whether decay is beside the gradient."""
+    """Whether the decay is separate from the gradient."""
 
     def __init__(
         self, size: int, decay: float, decays: NDArray[np.bool_], *, settings: Adam
@@ -134,7 +134,7 @@ class AdamOptimizer(Optimizer):
 
 
 class AdamWOptimizer(AdamOptimizer):
-    """AdamW (Loshchilov and Hutter, 2019, algorithm 2): decay beside the gradient."""
+    """AdamW (Loshchilov and Hutter, 2019, algorithm 2): decay separate from the gradient."""
 
     decoupled = True
 

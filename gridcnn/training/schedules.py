@@ -9,7 +9,7 @@ from gridcnn.spec.optimizers import Cosine, OneCycle, Step
 
 
 def learning_rate(settings: Training, epoch: float) -> float:
-    """Return the learning rate after `epoch` epochs, of which a part may be the last.
+    """Return the learning rate after `epoch` epochs, which may end in a part of one.
 
     It rises in a line from 0 over the first `warm_up` epochs. A cosine then falls over the epochs
     that are left (Loshchilov and Hutter, 2017, without restarts); steps count from the start. One

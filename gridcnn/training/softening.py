@@ -79,7 +79,7 @@ class Softener:
 
 
 def smooth(targets: SoftTargets, part: float) -> SoftTargets:
-    """Return targets of which all classes share a part (Szegedy et al., 2016)."""
+    """Return targets with a part that all classes share (Szegedy et al., 2016)."""
     share = np.float32(part / targets.shape[1])
     return targets * np.float32(1 - part) + share
 

@@ -1,1 +1,1 @@
-"""A search: many trials of a spec with other settings, of which validation chooses the best."""
+"""A search: many trials of a spec with other settings; validation chooses the best."""

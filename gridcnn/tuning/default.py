@@ -102,7 +102,7 @@ class _Maker:
         factors: Sequence[float],
         divisor: Callable[[int], int] = lambda _: 1,
     ) -> None:
-        """Let sizes vary together, by factors that leave whole numbers of which each is fit."""
+        """Let sizes vary together, by factors that leave allowed whole numbers."""
         usable = [
             factor
             for factor in factors

@@ -36,7 +36,7 @@ class Items:
     """The training and validation items of a spec, adapted once for each adapter.
 
     The test items are left out before anything is read of them. With folds, training and validation
-    items are dealt to as many folds, each of which is the validation part once.
+    items are dealt to as many folds; each is the validation part once.
 
     Args:
         located: the spec, with its data.

@@ -217,7 +217,7 @@ def make_pruner(kind: Pruner, epochs: int) -> BasePruner:
 
 
 def make_sampler(seed: int, first: Mapping[str, Value] | None = None) -> BaseSampler:
-    """Return what chooses the values of each trial: Optuna's TPE, begun again for each.
+    """Return what chooses the values of each trial: Optuna's TPE, made again for each.
 
     The first eight trials are spread evenly over the values of each setting: a Latin hypercube
     (McKay, Beckman and Conover, 1979). TPE (Bergstra et al., 2011) learns from these.
@@ -304,7 +304,7 @@ def _draw_evenly(seed: int, place: int, name: str) -> float:
 
 
 def _value_at(distribution: BaseDistribution, part: float) -> Any:
-    """Return the value of which so large a part of a distribution lies below."""
+    """Return the value with so large a part of a distribution below it."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(distribution, CategoricalDistribution):

@@ -506,9 +506,7 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been_stopped() -> None:
     spec = spec_of(learning_rate=RATES, batch_size={"choose": [8, 16]})
     whole = tune(spec, trials=4, out="whole")
 
-    with pytest.raises(
-        TrainingInterrupted, match="the same command continues the search in part"
-    ):
+    with pytest.raises(TrainingInterrupted, match="the same command continues the search in part"):
         tune(spec, trials=4, out="part", watcher=Stops(3))
     assert len(rows(Path("part"))) == 2
     assert Path("part/best.yaml").is_file()

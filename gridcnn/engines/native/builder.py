@@ -15,8 +15,8 @@ The memory of a training step, in floats; each part begins with a line of the ca
     rows        values of the head's layers | their gradients                           each item
 
 Programs that only answer have no sums; a workspace holds one item's maps, and the rows of a shard.
-All memory is laid out here, and none is allocated while a program runs. What a step needs beside
-its maps is taken by its kernel, see `kernels.base`.
+All memory is laid out here, and none is allocated while a program runs. A kernel takes what its
+step needs besides the maps, see `kernels.base`.
 """
 
 from __future__ import annotations
@@ -710,7 +710,7 @@ class _Section:
 
 
 class _Reused:
-    """Memory for maps, some of which take the place of others that are no longer needed.
+    """Memory for maps; some replace others that are no longer needed.
 
     Only maps that lie alike follow each other in one place: so the border of zeros stays where it
     is. Guards in tests (`Arena.gap`) stay between all places.

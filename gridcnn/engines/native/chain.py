@@ -237,7 +237,7 @@ class Chain:
             factors: for each voting layer with dropout, a factor for each value that enters it.
             stage_factors: for each dropout between stages, factors `(items, cells or maps)`.
             flow: the gradient of what comes out, where the chain does not end in votes.
-            by_grids: is filled with the gradient of the grids, where that is wanted.
+            by_grids: is filled with the gradient of the grids, if that is wanted.
         """
         count, call = len(cells), self.training
         shards = -(-count // call.program.shard)

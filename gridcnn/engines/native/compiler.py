@@ -21,15 +21,15 @@ from gridcnn.room import has_room
 LOCK = threading.RLock()
 """Held by the thread that makes or loads code: LLVM's own state is shared by all threads.
 
-No child is forked meanwhile, since nothing could put LLVM's state in order there. Calls of llvmlite
-beside that, such as those that free what is no longer used, hold its own lock alone.
+No child is forked meanwhile, since nothing could put LLVM's state in order there. Other calls of
+llvmlite, such as those that free memory, hold its own lock alone.
 """
 hold_over_forks(LOCK)
 if hasattr(llvm.ffi.lib, "_lock"):  # not public, but as old as llvmlite's oldest version here
     hold_over_forks(llvm.ffi.lib._lock)
 
 _LOADING, _TRANSLATING = 4_000_000, 8_000_000
-"""Bytes that LLVM takes at most, beside what the length of code or text adds."""
+"""Bytes that LLVM takes at most, besides those that grow with the length of code or text."""
 
 
 class Compiled:

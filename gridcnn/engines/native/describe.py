@@ -27,7 +27,7 @@ class Part(NamedTuple):
 
 
 class Division(NamedTuple):
-    """How an engine has divided a network; `round_items` are the most items of one native call."""
+    """How an engine has divided a network; a native call takes at most `round_items` items."""
 
     network: Network
     parts: tuple[Part, ...]

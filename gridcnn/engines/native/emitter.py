@@ -243,7 +243,7 @@ class Code:
         self.lines += [f"br label %{check}", f"{end}:"]
 
     def repeat(self, count: int, *, together: int = 4) -> Iterator[Number]:
-        """Yield whole numbers below `count`, for each of which the same code has to be written.
+        """Yield whole numbers below `count`; the same code has to be written for each.
 
         A round of the loop does a few of them: of a short body, counting is most of the work.
         """
@@ -336,7 +336,7 @@ class Code:
             self.line("call void @llvm.aarch64.hint(i32 1)")
 
     def load_part(self, address: Value, place: Number, lanes: int, count: int) -> Value:
-        """Return a vector of which only the first `count` lanes are read; the others are 0."""
+        """Return a vector, reading only the first `count` lanes; the others are 0."""
         if count >= lanes:
             return self.load(address, place, kind=vector(lanes))
         # Lanes that are not read may lie outside of all memory: a masked load does not touch them.

@@ -174,7 +174,7 @@ class NativeEngine(Engine):
             return single(values) if single.fits(parameters, values) else None
 
     def _prepare_single(self, parameters: Array, grids: Cells) -> SingleItem | None:
-        """Return the short way for more items like this one, where there is one."""
+        """Return the short way for more items like this one, if there is one."""
         piece, *others = self.pieces()
         if others or not piece.native:
             return None

@@ -109,7 +109,7 @@ class Phases:
         for number, (name, count) in enumerate(self._found):
             tasks = code.value(count(Arguments(code, table)))
             # One number counts both what was taken from the front, and above that from the back:
-            # one atomic addition takes a task, and tells whether front and back have met. Numbers
+            # one atomic addition takes a task, and shows whether front and back have met. Numbers
             # beyond the end are handed out too; their takers leave.
             started = code.at(counters, number * COUNTERS, INT)
             done = code.at(counters, number * COUNTERS + COUNTERS // 2, INT)

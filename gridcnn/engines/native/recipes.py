@@ -25,7 +25,7 @@ _MOST = 2**40
 
 
 def recipe(kind: str, plan: Plan, processor: Processor, gap: int) -> str | None:
-    """Return the key of a kind of program for a plan; None if recipes cannot be told apart."""
+    """Return the key of a kind of program for a plan; None if recipes would be ambiguous."""
     source = _source()
     if source is None:
         return None

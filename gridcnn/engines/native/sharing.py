@@ -34,8 +34,8 @@ class ShardTask:
     Attributes:
         first: which item of the step is the first of these.
         items: how many items the mean is taken over.
-        cells: their grids, or indices, as a chain takes them; or something else that can be cut,
-            which whoever computes makes grids of.
+        cells: their grids, or indices, as a chain takes them; or something else that can be sliced,
+            which the computing process turns into grids.
         targets, soft_targets: as for `Chain.step`, of these items.
         wants_logits: whether the logits are wanted.
         factors, stage_factors: what dropout multiplies with: one array `(items, size)` for each

@@ -23,7 +23,7 @@ class Letter:
     """What a job does, for helpers that still look into their mailboxes.
 
     Attributes:
-        processor: what the mailboxes' code is made for, where there are none yet.
+        processor: what the mailboxes' code is made for, if there are none yet.
         function: the address of a function of three addresses.
         shared: the first two of these.
         own: the last one, for each number.

@@ -201,7 +201,7 @@ class Compilation:
 
     @property
     def _spare(self) -> int:
-        """Bytes of stack that a call may take beside a function's frame."""
+        """Bytes of stack that a call may take besides a function's frame."""
         # The place to return to, and what it takes to begin with whole vectors.
         return (8 if self.target.wide else 4) + max(16, _FLOAT * self.target.processor.lanes)
 
@@ -267,7 +267,7 @@ def deepest(text: str, frames: Mapping[str, int], name: str, spare: int) -> int:
         text: LLVM's text, whose functions never call themselves.
         frames: the bytes of each function's frame.
         name: the function that is called.
-        spare: bytes that each call takes beside the frame.
+        spare: bytes that each call takes besides the frame.
     """
     calls: dict[str, set[str]] = {}
     for part in re.split(r"(?=^define )", text, flags=re.MULTILINE):

@@ -1,4 +1,4 @@
-"""The code of a network that answers one item, without a table of features beside it.
+"""The code of a network that answers one item, without a separate table of features.
 
 The kernels are those of the native engine. What differs is the memory: all of it comes from the
 caller, may hold anything, and is as small as the lives of the maps allow.

@@ -68,7 +68,7 @@ def _short(value: object, *, most: int = 60) -> str:
 
 
 def _are_floats(values: Iterable[float]) -> bool:
-    """Return whether float32 can hold numbers, none of which becomes 0 or infinite."""
+    """Return whether float32 can hold numbers, so that none becomes 0 or infinite."""
     return all(value == 0 or _SMALLEST <= abs(value) <= _LARGEST for value in values)
 
 

@@ -96,7 +96,7 @@ def processors(triple: str) -> list[str]:
 def _run(job: Job) -> subprocess.CompletedProcess[bytes]:
     facts = {**asdict(job), "triple": normalize(job.triple), "text": ""}
     given = json.dumps(facts).encode() + b"\n" + job.text.encode()
-    # The child finds LLVM where this process did, and takes no file beside its own for a module.
+    # The child finds LLVM where this process did, and imports no module from its own folder.
     command = [sys.executable, "-P", str(Path(__file__).with_name("llvm_child.py"))]
     path = os.pathsep.join(each for each in sys.path if each)
     environment = {**os.environ, "PYTHONPATH": path}

@@ -1,4 +1,4 @@
-"""Nodes of a file that only lay numbers in another way, or put grids beside each other."""
+"""Nodes of a file that only rearrange numbers, or join grids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gridcnn.export.importing.trace import Node
 
 
 def read_join(reader: Reader, node: Node) -> Value:
-    """Return the channels of several grids beside each other."""
+    """Return the channels of several grids in one grid."""
     values = [reader.data(node, place) for place in range(len(node.inputs))]
     dimensions = len(reader.shape_of(node.outputs[0]))
     axis = int(node.settings["axis"]) % dimensions

@@ -21,7 +21,7 @@ class Feed:
         grids: the value, float32 `(items, channels, rows, columns)`; empty if there are `indices`.
         about: what goes in, in one sentence.
         name: the name of the input.
-        tables: what callers need beside it, such as the tokens in the order of their numbers.
+        tables: what callers need as well, such as the tokens in the order of their numbers.
         notes: sentences to print once.
         indices: of one-hot grids, the row of each column's 1, int32 `(items, columns)`; -1 for no
             1.

@@ -1,4 +1,4 @@
-"""Running a file of ONNX in ONNX Runtime, beside the model that it was made from."""
+"""Running an ONNX file in ONNX Runtime, to compare it with its model."""
 
 from __future__ import annotations
 

@@ -285,7 +285,7 @@ def _is_cut_out(strong: Value, drawing: Value, sides: list[Value], banded: list[
     high, wide = drawn.size(0), drawn.size(1)
     beside = _edges(drawn)
     total = beside[0] + beside[1] + beside[2] + beside[3]
-    # Paper lies beside a band.
+    # There is paper next to a band.
     is_crowded = total.cast(DOUBLE) / ((high + wide) * 2).cast(DOUBLE) > BESIDE
     # A few specks are noise.
     touched = [

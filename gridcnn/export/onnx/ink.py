@@ -153,7 +153,7 @@ def _smooth(distance: Value, rows: Value, columns: Value, lines: Value) -> Value
 
 
 def _neighbours(count: Value, lines: Value) -> Value:
-    """Return what adds each line and both beside it; at the ends a line counts again.
+    """Return weights that add each line and its neighbours; at the ends a line counts twice.
 
     float32 `(items, lines, lines)`; `count` says how many lines there are, `(items, 1)`.
     """

@@ -1,7 +1,7 @@
 """Values of a graph of ONNX, with which arithmetic is written as in NumPy.
 
-`a * 2 + b` adds two nodes to the graph, and returns the value that the second makes. A number
-beside a value becomes a constant of its type. As in NumPy, sizes of 1 are stretched.
+`a * 2 + b` adds two nodes to the graph, and returns the value that the second makes. A number in an
+operation with a value becomes a constant of its type. As in NumPy, sizes of 1 are stretched.
 """
 
 from __future__ import annotations

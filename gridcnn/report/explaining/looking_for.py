@@ -29,7 +29,7 @@ PATCHES = 9
 SHOWN = 16
 """Features of a layer for which an input is made, and which are drawn: those that match best."""
 _ALIKE = 0.99
-"""Correlation from which on two features are duplicates."""
+"""The lowest correlation of two features that are duplicates."""
 _STEPS = 30
 _STEP = 0.1  # of gradient ascent, as a part of the range of cells
 _SHARPER = 0.5  # by which a step makes a symbol's part of its column grow, as an exponent

@@ -31,7 +31,7 @@ def features_of(
         model: the model.
         data: a known name, a path, `(X, y)` or a DataFrame, as for `evaluate`; None: the items that
             the model was trained on.
-        most: the most items that are looked at; of more, some at equal distances are.
+        most: the largest number of items that are looked at; of more, some at equal distances are.
         advance: called with the progress.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Gathers what a report shows beside the other files of a run: its `report.json`.
+"""Gathers what a report shows besides the other files of a run: its `report.json`.
 
 The page is made from the folder alone, so that it can be made again when the data is gone.
 """
@@ -46,7 +46,7 @@ _FOR_EXAMPLES = 400_000
 
 @dataclass(frozen=True)
 class Facts:
-    """What a run knows beside its folder.
+    """What a run knows besides its folder.
 
     Attributes:
         prepared: its data.

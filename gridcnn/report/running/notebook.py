@@ -94,7 +94,7 @@ def run_html(run: Run) -> str:
 
 
 def _thresholds(metrics: Mapping[str, Any]) -> str:
-    """Return from which votes on the labels are answered."""
+    """Return a text about the thresholds of the labels."""
     if VALIDATION in metrics:
         return "thresholds that were chosen on the validation items after the training"
     return "thresholds of 0.5"

@@ -241,7 +241,7 @@ def mean_history(folder: Path) -> list[dict[str, float]]:
 def learning_charts(
     histories: Mapping[str, list[dict[str, float]]], *, several: bool | None
 ) -> list[dict[str, Any]]:
-    """Return charts with a curve for each of several runs, of which the names are known.
+    """Return charts with a curve for each of several named runs.
 
     `several` says whether their items may have several labels; None: those of some runs.
     """

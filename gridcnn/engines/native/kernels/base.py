@@ -87,7 +87,7 @@ class Site:
         step: what is computed.
         module: where functions are emitted.
         training: whether the program is that of a training step.
-        together: the most items of a shard.
+        together: the largest number of items of a shard.
         spaces: where memory comes from.
         scratch: memory that all steps share.
         emits: whether functions have to be emitted: they are shared by all steps of equal kernels.
@@ -260,7 +260,7 @@ class Bundle(NamedTuple):
     """Operations that are to be computed together.
 
     Attributes:
-        ops: the operations, each of which reads what the one before it makes.
+        ops: the operations; each reads the output of the one before it.
         sources: how the maps lie that they read, still without any border.
         processor: what code is made for.
         one_hot: whether the grid that enters is one-hot, and may be read as indices.
@@ -307,7 +307,7 @@ class Kernel(abc.ABC):
         return type(op.stage) is cls.stage
 
     def lay_out(self, site: Site) -> None:  # noqa: B027 - some need nothing else
-        """Take the memory that the kernel needs beside the maps that it reads and writes."""
+        """Take the memory that the kernel needs besides the maps that it reads and writes."""
 
     def fold(self, site: Site) -> list[Job]:
         """Return the jobs that come before all packing; their functions are emitted here too."""
@@ -429,7 +429,7 @@ class MixingKernel(MapsKernel):
 
     @abc.abstractmethod
     def emit_observe(self, site: Site) -> None:
-        """Emit the functions that training needs beside `emit_forward`."""
+        """Emit the functions that training needs besides `emit_forward`."""
 
     @abc.abstractmethod
     def begin(self, frame: Frame, maps: Ends) -> None:

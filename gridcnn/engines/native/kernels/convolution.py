@@ -175,7 +175,7 @@ class Convolution(Sizes):
         return self.made_alike(turned)
 
     def made_alike(self, conv: Convolution) -> Convolution:
-        """Return another convolution in the way of this one, where it can be made that way."""
+        """Return another convolution of this kind, if it can be computed in this way."""
         return conv
 
     def _lay_out_reversed(self, site: Site, turned: Convolution) -> None:
@@ -209,7 +209,7 @@ class Convolution(Sizes):
         convolution_dense.by_features(module, name, self, flow)
 
     def features_arguments(self, frame: Frame) -> list[Value]:
-        """Return what the function of `emit_by_features` takes beside its usual arguments."""
+        """Return the extra arguments of the function of `emit_by_features`."""
         return []
 
     def _run_reversed(
@@ -353,7 +353,7 @@ class Convolution(Sizes):
         )
 
     def more_arguments(self, frame: Frame) -> list[Value]:
-        """Return what the forward function takes beside its usual arguments."""
+        """Return the extra arguments of the forward function."""
         return []
 
     def _chunks(self, registers: int) -> int:

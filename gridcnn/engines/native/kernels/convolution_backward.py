@@ -128,8 +128,8 @@ def backward(module: Module, name: str, conv: Sizes, *, by_weights: bool, by_gri
 
     `name(grid, map, winners, map's gradient, weights, grid's gradient, weights' gradient, bias's
     gradient, scratch)`. The grid's gradient must be 0 before; those of weights and bias are added
-    to. Weights lie as (filters, taps, channels); so does their gradient, except for narrow grids,
-    where it lies as (taps, channels, filters).
+    to. Weights lie as (filters, taps, channels); so does their gradient, except for narrow grids:
+    there its order is (taps, channels, filters).
     """
     with module.function(name, *[PTR] * 9) as (code, values):
         emitter = _Backward(module, code, conv, values)
@@ -328,8 +328,8 @@ class _Backward:
             length = code.cast("zext", code.load(counter, kind=WORD), INT)
             # NaN is unequal to 0, and is listed too: it must reach the sums.
             nonzero = code.compare("une", gradient, code.constant(0, lanes))
-            # A whole vector is written, of which the first lanes count; the next one is written
-            # right behind these.
+            # A whole vector is written; only its first lanes count; the next one is written right
+            # behind these.
             at = number * lists.of_filter + length
             for value, part in ((place, lists.places), (gradient, lists.gradients)):
                 code.store(code.compress(value, nonzero), code.at(self.scratch, part), at)

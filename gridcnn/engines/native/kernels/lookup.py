@@ -168,7 +168,7 @@ class _Tile(Tile):
     def chunks(
         self, weights: Value, start: Value, stop: Value
     ) -> Iterator[tuple[Chunk, Value, Value]]:
-        """Go over the chunks; filters lie beside each other."""
+        """Go over the chunks; filters are next to each other."""
         kinds = filter_chunks(self.conv, self.module.processor.registers)
         for chunk, number in numbers(self.code, kinds, start, stop):
             first = (number * chunk.width + chunk.first) * self.conv.lanes

@@ -111,7 +111,7 @@ class Sum(MapsKernel):
 
 @dataclass(frozen=True)
 class Join(MapsKernel):
-    """The maps of several grids stand beside each other in one."""
+    """Joins the maps of several grids in one."""
 
     stage = JoinStage
 

@@ -165,8 +165,8 @@ class Scaling(MapsKernel):
             grid, flow, by_grid, *numbers = arguments
             vectors = self.target.padded // lanes
             together = 2 if site.module.processor.registers >= 32 and vectors % 2 == 0 else 1
-            # Vectors beside each other, as many as have their six numbers in registers: memory is
-            # read in longer pieces.
+            # As many adjacent vectors as have their six numbers in registers: memory is read in
+            # longer pieces.
             for first in range(0, self.target.padded, together * lanes):
                 channels = [first + number * lanes for number in range(together)]
                 loaded = [

@@ -1,4 +1,4 @@
-"""Rectification on its own, where no convolution before it takes it along."""
+"""Rectification on its own, if it is not part of the convolution before it."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def windows_of_tile(conv: Sizes, room: int, width: int, height: int) -> tuple[in
     There are whole windows in a row; `width` vectors of filters are worked on together, and
     windows are `height` high.
     """
-    # Tiles of nearly one size: 9 windows of which 4 fit are 3 + 3 + 3, and not 4 + 4 + 1.
+    # Tiles of nearly one size: If 4 of 9 windows fit, they are 3 + 3 + 3, and not 4 + 4 + 1.
     whole = conv.whole_windows(1)
     most = max(1, room // (width * height * conv.window[1]))
     return divmod(whole, -(-whole // most))

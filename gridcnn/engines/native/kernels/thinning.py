@@ -17,7 +17,7 @@ _BY_CELL = (Rectification, Activation, Dropout, Sum)  # they leave gradients whe
 
 
 def sparse_values(ops: Sequence[Op]) -> set[int]:
-    """Return the values of which few cells have a gradient, because of a pooling behind them."""
+    """Return the values with few gradients that are not 0, because a pooling follows."""
     readers: dict[int, list[Op]] = defaultdict(list)
     for op in ops:
         for source in op.sources:

@@ -22,7 +22,7 @@ def chunks_of(maps: Maps) -> list[tuple[int, int]]:
 
 
 def cells_of(code: Code, maps: Maps, *, vectors: int = 0) -> Iterator[tuple[Value, Number]]:
-    """Yield rows and columns of maps, for each of which the same code has to be written.
+    """Yield rows and columns of maps; the same code has to be written for each.
 
     `vectors` says how many of a cell that code works on; 0 for all of them.
     """

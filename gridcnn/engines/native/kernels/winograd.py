@@ -521,7 +521,7 @@ class _Emitter:
     def _store(
         self, positions: list[list[Value]], filters: Value, tile: tuple[Value, Value]
     ) -> None:
-        """Emit the best of each window of a tile, where it is on the map."""
+        """Emit the best of each window of a tile, if it is on the map."""
         code, conv = self.code, self.conv
         height, width = conv.window
         down, across = conv.tile[0] // height, conv.tile[1] // width

@@ -227,7 +227,7 @@ class _Emitter:
     def _transform_gradient(
         self, row: Value, below: Value, column: Value, size: tuple[int, int]
     ) -> None:
-        """Emit the transform of one tile, of which `size` cells are on the map."""
+        """Emit the transform of one tile with `size` cells on the map."""
         code, maps, tile = self.code, self.flow_maps, self.tiling.tile
         rows, columns = self.tiling.transforms
         kind, nothing = vector(maps.lanes), code.constant(0, maps.lanes)

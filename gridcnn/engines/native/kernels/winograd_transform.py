@@ -1,8 +1,8 @@
 """Winograd's minimal filtering along one axis: tiles become values at points, and come back.
 
 Along one axis, m positions under features of r taps need m + r - 1 cells. Cells and taps are the
-coefficients of polynomials; a transform gives their values at m + r - 1 points, the last of which
-is infinite. Values are multiplied; the inverse transform of the products gives the positions. The
+coefficients of polynomials; a transform gives their values at m + r - 1 points; the last one is
+infinite. Values are multiplied; the inverse transform of the products gives the positions. The
 matrices are those of Toom and Cook, see Blahut, "Fast Algorithms for Signal Processing", 2010,
 chapter 5.
 
