@@ -176,13 +176,13 @@ def tempi(
     """
     librosa = _librosa()
     time = {"sr": sample_rate, "hop_length": hop_length}
-    found = []
+    tempo_rows = []
     for own in bands:
         onsets = librosa.onset.onset_strength(S=librosa.power_to_db(own), n_fft=n_fft, **time)
-        found.append(
+        tempo_rows.append(
             librosa.feature.tempogram(onset_envelope=onsets, win_length=window, **time)[lags]
         )
-    return _stack(found)
+    return _stack(tempo_rows)
 
 
 def harmonic_and_percussive(magnitudes: Values, *, kernel: int, margin: float) -> Values:

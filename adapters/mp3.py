@@ -223,10 +223,10 @@ def _silent(frame: bytes, head: _Head, there: int) -> bytes:
     """
     if head.borrowed == 511:  # a number of nine bits
         borrowed = min(frame[4] << 1 | frame[5] >> 7, there)
-        told = bytes([borrowed >> 1, (borrowed & 1) << 7])
+        side = bytes([borrowed >> 1, (borrowed & 1) << 7])
     else:
-        told = bytes([min(frame[4], there)])
-    return frame[:4] + told.ljust(head.side, b"\0") + frame[4 + head.side :]
+        side = bytes([min(frame[4], there)])
+    return frame[:4] + side.ljust(head.side, b"\0") + frame[4 + head.side :]
 
 
 def _written_tag(first: bytes, count: int) -> bytes:

@@ -297,9 +297,9 @@ class TableAdapter(Adapter):
             scaled = np.where(np.isfinite(rows), scaled.clip(-self.limit, self.limit), scaled)
         return np.where(np.isfinite(deviations), scaled, np.inf)
 
-    def _wrong_width(self, found: tuple[int, ...]) -> str:
-        count = found[0] if len(found) == 1 else f"the shape {found}"
-        has = f"{count} {'number' if count == 1 else 'numbers'}" if len(found) == 1 else count
+    def _wrong_width(self, sizes: tuple[int, ...]) -> str:
+        count = sizes[0] if len(sizes) == 1 else f"the shape {sizes}"
+        has = f"{count} {'number' if count == 1 else 'numbers'}" if len(sizes) == 1 else count
         return (
             f"an item has {has}, but {math.prod(self.shape().sizes)} are expected, for grids of "
             f"{self.shape()} (channels x rows x columns)"

@@ -162,11 +162,11 @@ def _of_columns(
     for number, cells in enumerate(columns):
         marks = marks_of(cells)
         if marks is None:
-            row, odd = next((n, each) for n, each in enumerate(cells) if mark_of(each) is None)
+            row, wrong = next((n, each) for n, each in enumerate(cells) if mark_of(each) is None)
             place = f"{name}[{quoted(str(names[number]))}]" if named else f"{name}[{row}, {number}]"
             problems.add(
                 f"{name} has {len(columns)} columns, each of which is a label of its own, and "
-                f"{place} holds {shown(plain_value(odd))}; a cell is 1, 0, or NaN if it is not "
+                f"{place} holds {shown(plain_value(wrong))}; a cell is 1, 0, or NaN if it is not "
                 "known. If each item has one class, give that in a single column"
             )
             problems.stop()

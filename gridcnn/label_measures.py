@@ -130,8 +130,8 @@ def label_measures(
     """
     if answers is None:
         answers = answer_labels(votes, thresholds or (EVEN,) * votes.shape[1])
-    known, has, said = ~np.isnan(targets), targets == 1, answers == 1
-    confusion = _count(known, has, said)
+    known, has, masks = ~np.isnan(targets), targets == 1, answers == 1
+    confusion = _count(known, has, masks)
     scores = tuple(
         _scores(
             confusion[label],
@@ -141,7 +141,7 @@ def label_measures(
         )
         for label in range(targets.shape[1])
     )
-    right = int(((said == has) | ~known).all(axis=1).sum())
+    right = int(((masks == has) | ~known).all(axis=1).sum())
     usual = has.sum(axis=0) > (known & ~has).sum(axis=0)
     recalls = {number: each.recall for number, each in enumerate(scores) if each.positives}
     (without, false), (missed, hits) = confusion.sum(axis=0)

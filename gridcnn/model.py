@@ -238,12 +238,14 @@ class Model:
                 if names is None
                 else names[part]
             )
-            made = self.adapted(batch, names=batch_names)
-            problems.extend(made.problems)
-            if len(made.kept):
-                remarks.update(self.adapter.remarks(Selection(batch, made.kept), made.grids.values))
-                read = [batch_names[index] for index in made.kept]
-                answers = self.answered(made.grids.values, names=read)
+            result = self.adapted(batch, names=batch_names)
+            problems.extend(result.problems)
+            if len(result.kept):
+                remarks.update(
+                    self.adapter.remarks(Selection(batch, result.kept), result.grids.values)
+                )
+                read = [batch_names[index] for index in result.kept]
+                answers = self.answered(result.grids.values, names=read)
                 problems.extend(answers.problems)
                 spread.add(answers.votes)
                 if not problems:
@@ -292,10 +294,10 @@ class Model:
         index = getattr(things, "index", None) if hasattr(things, "to_numpy") else names
         columns = {f"votes.{label}": votes[:, n] for n, label in enumerate(self.classes)}
         rows = None if index is None else pd.Index(index)
-        found = self.answers(votes)
-        answers = {"answer": found}
+        labels = self.answers(votes)
+        answers = {"answer": labels}
         if self.several:
-            answers = {f"answer.{label}": found[:, n] for n, label in enumerate(self.classes)}
+            answers = {f"answer.{label}": labels[:, n] for n, label in enumerate(self.classes)}
         return pd.DataFrame({**answers, **columns}, index=rows)
 
     def answers(self, votes: Array) -> NDArray[Any]:

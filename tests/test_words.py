@@ -14,7 +14,8 @@ ROOMS = ("gridcnn", "adapters", "datasets")
 
 ODD = re.compile(
     r"\b(whoever|nobody|anew|ha(s|ve) no say|(is|are) told|begun with|not one (row|item|word)"
-    r"|go on with|(?<!there )is no (picture|sound|text|number|spec|file|array|table))\b"
+    r"|go(es)? on with|by way of|phantom|fault of (its|their) own"
+    r"|(?<!there )is no (picture|sound|text|number|spec|file|array|table))\b"
 )
 """Words that a newcomer stumbles over; there is a usual way to say each."""
 

@@ -88,17 +88,17 @@ class Charts(MadeRows):
         """Return as many rows as are drawn together, in which the classes take turns."""
         noise = _REACH * _NOISE * self.noise
         shape = (_LOT, len(CLASSES), self.length)
-        made = _MEAN + random.uniform(-noise, noise, shape)
-        made += self.level * _MEAN * random.standard_normal((_LOT, len(CLASSES), 1))
+        readings = _MEAN + random.uniform(-noise, noise, shape)
+        readings += self.level * _MEAN * random.standard_normal((_LOT, len(CLASSES), 1))
         time = np.arange(self.length)
         swing, period = random.uniform(10, 15, (2, _LOT, 1))
         slope = random.uniform(0.2, 0.5, (2, _LOT, 1)) * 60 / self.length
         jump = random.uniform(7.5, 20, (2, _LOT, 1))
         place = random.uniform(self.length / 3, 2 * self.length / 3, (2, _LOT, 1))
         jumps = jump * (time >= place)
-        made[:, CLASSES.index("cyclic")] += swing * np.sin(2 * np.pi * time / period)
-        made[:, CLASSES.index("increasing")] += slope[0] * time
-        made[:, CLASSES.index("decreasing")] -= slope[1] * time
-        made[:, CLASSES.index("up")] += jumps[0]
-        made[:, CLASSES.index("down")] -= jumps[1]
-        return made.reshape(-1, self.length)
+        readings[:, CLASSES.index("cyclic")] += swing * np.sin(2 * np.pi * time / period)
+        readings[:, CLASSES.index("increasing")] += slope[0] * time
+        readings[:, CLASSES.index("decreasing")] -= slope[1] * time
+        readings[:, CLASSES.index("up")] += jumps[0]
+        readings[:, CLASSES.index("down")] -= jumps[1]
+        return readings.reshape(-1, self.length)

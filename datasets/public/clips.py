@@ -113,15 +113,15 @@ def _clips(
     files = find(folder, source.about.parts.pattern)
     problems = Problems(str(folder))
     matches = []
-    seen: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for file in files:
         match = re.fullmatch(pattern, file.name)
         assert match is not None
-        if file.name in seen:
-            problems.add(f"the same clip as {seen[file.name]}; keep one", source=str(file))
+        if file.name in by_name:
+            problems.add(f"the same clip as {by_name[file.name]}; keep one", source=str(file))
         if not label(match):
             problems.add("the last number of its name is not a class", source=str(file))
-        seen[file.name] = file
+        by_name[file.name] = file
         matches.append(match)
     problems.stop()
     paths = [places.absolute(file) for file in files]

@@ -237,11 +237,11 @@ def find(folder: Path, pattern: str) -> list[Path]:
     They come in the order of their names; hidden folders are passed over.
     """
     wanted = re.compile(pattern)
-    found = []
+    matching = []
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, name) for name in files if wanted.fullmatch(name)]
-    return sorted(found, key=lambda file: (file.name, str(file)))
+        matching += [Path(place, name) for name in files if wanted.fullmatch(name)]
+    return sorted(matching, key=lambda file: (file.name, str(file)))
 
 
 def _names(folder: Path) -> dict[str, str]:

@@ -148,8 +148,8 @@ class _Reader:
         """Return what was left out, and which folders are which parts if their names are others."""
         notes = []
         if any(folder != part for folder, part in parts.items()):
-            told = [f"{places.printable(folder)}: {part}" for folder, part in parts.items()]
-            notes.append(f"folders are read as parts ({listed(told)})")
+            lines = [f"{places.printable(folder)}: {part}" for folder, part in parts.items()]
+            notes.append(f"folders are read as parts ({listed(lines)})")
         tops = {folder.partition("/")[0] for folder in parts}
         rest = [e.own for e in self.walk.inside() if e.is_folder and e.own not in tops]
         if parts and rest:

@@ -173,9 +173,9 @@ def _array(content: Any, *, most: int, exact: bool) -> NDArray[Any]:
             f"continues after its end: it declares {count} bytes of values, shape {shape}, and "
             "has more"
         )
-    found = values.view(dtype).reshape(shape)
+    result = values.view(dtype).reshape(shape)
     # In place, since a copy would take as much memory again.
-    return found if dtype.isnative else found.byteswap(inplace=True).view(dtype.newbyteorder("="))
+    return result if dtype.isnative else result.byteswap(inplace=True).view(dtype.newbyteorder("="))
 
 
 def _pair(file: Path) -> tuple[list[NDArray[Any]], list[str]]:

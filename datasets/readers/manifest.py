@@ -189,10 +189,10 @@ def _to_dataset(
     good: list[tuple[str, _Row]] = []
     for row in items:
         path = places.join(start, row.path)
-        told = looker.problems(row, path)
-        for message in told:
+        mistakes = looker.problems(row, path)
+        for message in mistakes:
             rows.tell(row.place, message)
-        if row.labelled and not told:
+        if row.labelled and not mistakes:
             good.append((path, row))
     if not items:
         rows.problems.add("lists no items")

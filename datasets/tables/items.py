@@ -475,9 +475,9 @@ def _counting(rows: Rows, where: _Where, cells: Sequence[Cells]) -> list[int]:
         if values is None or np.isnan(values).any() or len(values) <= fewest:
             continue
         steps = np.diff(values)
-        whole = (values == np.round(values)).all() and len(np.unique(values)) == len(values)
+        is_counting = (values == np.round(values)).all() and len(np.unique(values)) == len(values)
         equal = (steps == steps[0]).all() and steps[0] != 0
-        if equal or (whole and name in COUNTING):
+        if equal or (is_counting and name in COUNTING):
             found.append(index)
     unnamed = [index for index in where.inputs if not rows.names[index] and index not in found]
     for index in unnamed:

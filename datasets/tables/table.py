@@ -169,8 +169,8 @@ class Table(Source):
             dataset, named = read_items(
                 rows, columns, missing=request.missing, trained=request.trained
             )
-            found = {name: getattr(rows.form, name) for name in _FORM}
-        settled = {k: v for k, v in found.items() if v is not None and isinstance(given, str)}
+            settings = {name: getattr(rows.form, name) for name in _FORM}
+        settled = {k: v for k, v in settings.items() if v is not None and isinstance(given, str)}
         found_columns = {"input": named.input, "label": named.label}
         filled = self.model_copy(update={**found_columns, **settled})
         return replace(dataset, resolved=filled)

@@ -97,9 +97,10 @@ def _stack_of(rows: Any) -> NDArray[Any]:
     lengths = Counter(len(item) for item in items)
     if len(lengths) > 1:
         usual = lengths.most_common(1)[0][0]
-        odd = next(n for n, item in enumerate(items) if len(item) != usual)
+        number = next(n for n, item in enumerate(items) if len(item) != usual)
         raise DataError(
-            f"row {odd + 1} has {len(items[odd])} cells, but most rows have {usual}; all must be "
+            f"row {number + 1} has {len(items[number])} cells, but most rows have {usual}; all "
+            "must be "
             "alike"
         )
     if all(isinstance(item, np.ndarray) for item in items):

@@ -18,7 +18,7 @@ _EXAMPLES = """Search the settings of a spec that do best on validation items.
 
 In SPEC, a value may be {choose: [...]}, {range: \\[a, b]} or {log_range: \\[a, b]}, and a stage
 {optional: stage}. A spec without these is searched around its own values. The best spec is written
-as best.yaml; the test items are never looked at. The same command goes on with a search that was
+as best.yaml; the test items are never looked at. The same command continues a search that was
 stopped, and several processes may work on one search.
 
 Examples:
@@ -55,7 +55,7 @@ def tune(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="The folder of the search. Default: tune, beside the spec's runs."
+            metavar="DIR", help="The folder of the search. Default: tune, next to the spec's runs."
         ),
     ] = None,
     trials: Annotated[

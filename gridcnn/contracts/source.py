@@ -86,8 +86,8 @@ class Dataset:
 
         per_item = ("things", "labels", "names", "parts", "places", "groups")
         fields = {name: getattr(self, name) for name in per_item}
-        kept = {name: of(each) for name, each in fields.items() if each is not None}
-        return replace(self, **{**kept, **changes})
+        selected = {name: of(each) for name, each in fields.items() if each is not None}
+        return replace(self, **{**selected, **changes})
 
     @cached_property
     def classes(self) -> tuple[Label, ...]:

@@ -78,16 +78,16 @@ def generators(
     batch. A single operation that draws has `random` itself.
     """
     drawing = [number for number, op in enumerate(network.ops) if op.draws]
-    found: list[np.random.Generator | None] = [None] * len(network.ops)
+    streams: list[np.random.Generator | None] = [None] * len(network.ops)
     if random is None or not drawing:
-        return found
+        return streams
     if len(drawing) == 1:
-        found[drawing[0]] = random
-        return found
+        streams[drawing[0]] = random
+        return streams
     seeds = random.integers(2**63, size=len(drawing))
     for number, seed in zip(drawing, seeds.tolist(), strict=True):
-        found[number] = np.random.default_rng(seed)
-    return found
+        streams[number] = np.random.default_rng(seed)
+    return streams
 
 
 @dataclass(frozen=True)

@@ -90,17 +90,17 @@ class _Equals:
 
     def _together(self, nodes: list[Node]) -> tuple[list[Node], tuple[Hashable, ...]]:
         """Return the nodes, and the number of times and the kind of each."""
-        kept: list[Node] = []
+        folded: list[Node] = []
         kinds: list[int] = []
         for node in nodes:
             kind = self._kind(node)
-            if kept and node.inside and kinds[-1] == kind:
-                kept[-1].times += 1
-                kept[-1].last = node.label
+            if folded and node.inside and kinds[-1] == kind:
+                folded[-1].times += 1
+                folded[-1].last = node.label
             else:
-                kept.append(node)
+                folded.append(node)
                 kinds.append(kind)
-        return kept, tuple((node.times, kind) for node, kind in zip(kept, kinds, strict=True))
+        return folded, tuple((node.times, kind) for node, kind in zip(folded, kinds, strict=True))
 
     def _kind(self, node: Node) -> int:
         """Return a number that equal nodes have in common; take together what is inside."""

@@ -277,12 +277,12 @@ class _Keeper(RunWatcher):
 
 def _hear(seed: int) -> dict[str, Any]:
     """Return a sound, as the address of a WAV file, and its grid with its axes."""
-    made = Sounds(count=len(CLASSES), noise_db=30.0, noise_spread_db=0.0, seed=seed)
-    sounds = made.open(Request(seed=seed))
+    source = Sounds(count=len(CLASSES), noise_db=30.0, noise_spread_db=0.0, seed=seed)
+    sounds = source.open(Request(seed=seed))
     (clip,) = (
         thing for thing, label in zip(sounds.things, sounds.labels, strict=True) if label == _SOUND
     )
-    adapter = AudioAdapter(duration=made.duration, floor_db=60).fitted([clip])
+    adapter = AudioAdapter(duration=source.duration, floor_db=60).fitted([clip])
     grids = grids_of(adapter, [clip])
     axes = (grids.shape.row_axis, grids.shape.column_axis)
     return {

@@ -37,7 +37,7 @@ class Adam(Settings):
 
 
 class AdamW(Adam):
-    """Adam with weight decay beside the gradient, not inside it (Loshchilov and Hutter, 2019)."""
+    """Adam with weight decay separate from the gradient (Loshchilov and Hutter, 2019)."""
 
     title: ClassVar[str] = "adamw"
     decoupled: ClassVar[bool] = True

@@ -117,10 +117,10 @@ class Backpropagation(Method):
 
     def memory(self) -> dict[str, Array]:
         """Return copies of what the optimizer remembers, and of the running mean."""
-        kept = {name: vector.copy() for name, vector in self.optimizer.state.items()}
+        vectors = {name: vector.copy() for name, vector in self.optimizer.state.items()}
         if self._average is not None:
-            kept[AVERAGE] = self._average.copy()
-        return kept
+            vectors[AVERAGE] = self._average.copy()
+        return vectors
 
     def restore(self, steps: int, memory: Mapping[str, Array]) -> None:
         """Continue after so many steps with what was remembered then."""

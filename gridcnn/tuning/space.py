@@ -227,9 +227,9 @@ class Space:
 
     def refuse_wrong(self) -> None:
         """Raise `SpecError` with every problem of every value, as far as one spec shows it."""
-        found = [problem for values in self.samples() for problem in self.problems(values)]
-        if found:
-            raise SpecError(*sort_problems(list(dict.fromkeys(found))))
+        mistakes = [problem for values in self.samples() for problem in self.problems(values)]
+        if mistakes:
+            raise SpecError(*sort_problems(list(dict.fromkeys(mistakes))))
 
 
 def read_space(document: Document) -> Space:

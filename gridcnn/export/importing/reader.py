@@ -150,10 +150,10 @@ class Reader:
 
     def need(self, node: Node, place: int) -> Array:
         """Return an input that has to be constant."""
-        found = self.constant(node, place)
-        if found is None:
+        value = self.constant(node, place)
+        if value is None:
             raise Unsupported(f"its input {place + 1} is not a constant")
-        return found
+        return value
 
     def sizes_of(self, value: Value) -> Sizes:
         """Return channels, rows and columns of a value."""

@@ -104,8 +104,8 @@ def _add_words(graph: Graph, adapter: TextAdapter, columns: int, *, numbers: boo
         tables = {"words": words, "rule": rule}
     else:
         numbers_of = {**{word: row for row, word in enumerate(words)}, "": END}
-        found = graph.look_up(given, numbers_of, other)
-        rows = Value(graph, found, np.dtype(np.int64)).cast(np.int32)
+        row_numbers = graph.look_up(given, numbers_of, other)
+        rows = Value(graph, row_numbers, np.dtype(np.int64)).cast(np.int32)
         is_end = rows.equals(END)
         about = (
             "words (items, words), as texts, split and cleaned by the 'rule' of the metadata; an "

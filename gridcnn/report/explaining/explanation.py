@@ -113,8 +113,8 @@ class Explanation:
 
     def maps(self, value: int) -> NDArray[np.float64]:
         """Return a value of the network, `(channels, rows, columns)`; 0 is the grid."""
-        found: NDArray[np.float64] = self.passage.values[value][0]
-        return found
+        cells: NDArray[np.float64] = self.passage.values[value][0]
+        return cells
 
     @cached_property
     def election(self) -> Election | None:

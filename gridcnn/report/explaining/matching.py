@@ -45,8 +45,8 @@ class Match:
     @property
     def products(self) -> NDArray[np.float64]:
         """Each cell of the feature times the cell that it lies on."""
-        found: NDArray[np.float64] = self.weights * self.patch
-        return found
+        product: NDArray[np.float64] = self.weights * self.patch
+        return product
 
     @property
     def total(self) -> float:

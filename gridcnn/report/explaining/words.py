@@ -24,7 +24,7 @@ def sentence_of(op: Op) -> str:
         return _of_pooling(op, stage)
     if isinstance(stage, VotingLayers):
         hidden = ", then ".join(f"{size} hidden units" for size in stage.hidden)
-        through = f", by way of {hidden}" if hidden else ""
+        through = f", through {hidden}" if hidden else ""
         return (
             f"Each of the {op.input.cells:,} cells votes for {_classes(op.output.channels, stage)}"
             f"{through}; some votes weigh more than others."

@@ -253,7 +253,7 @@ def learning(run: StoredRun) -> list[dict[str, Any]]:
         ),
         ("Learning rate", {"learning rate": "learning_rate"}, None, None),
     ]
-    found = []
+    pictures = []
     for title, columns, text, limits in charts:
         curves = [
             Curve(name, [(row["epoch"], row[column]) for row in run.history if column in row])
@@ -263,7 +263,7 @@ def learning(run: StoredRun) -> list[dict[str, Any]]:
         if not curves or (title == "Learning rate" and _is_constant(curves[0])):
             continue
         more = {} if text is None else {"text": text}
-        found.append(
+        pictures.append(
             {
                 "title": title,
                 "picture": Markup(
@@ -274,7 +274,7 @@ def learning(run: StoredRun) -> list[dict[str, Any]]:
                 "note": EVEN_CURVES if several and VALIDATION in run.metrics and text else "",
             }
         )
-    return found
+    return pictures
 
 
 def _is_constant(curve: Curve) -> bool:
