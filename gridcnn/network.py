@@ -115,7 +115,7 @@ class Op:
 
     @property
     def mixes_items(self) -> bool:
-        """Whether in training what comes out for an item depends on the others beside it."""
+        """Whether in training the output for an item depends on the other items."""
         return not isinstance(self.stage, Merge) and self.stage.mixes_items
 
     @property
@@ -202,7 +202,7 @@ class Network:
 
     @cached_property
     def mixes_items(self) -> bool:
-        """Whether in training what comes out for an item depends on its group of items."""
+        """Whether in training the output for an item depends on its group of items."""
         return any(op.mixes_items for op in self.ops)
 
     @property
@@ -282,7 +282,7 @@ class Network:
         raise IndexError(f"there is no number {index}; the vector has {self.parameters:,}")
 
     def value_after(self, stage: int | str) -> int:
-        """Return the number of the value that comes out of a stage.
+        """Return the number of the output value of a stage.
 
         Args:
             stage: the number of a stage of the spec, from 1, or 0 for the grid that enters; or, as
@@ -299,7 +299,7 @@ class Network:
 
     @cached_property
     def _values_by_label(self) -> dict[str, int]:
-        """The value that comes out of each operation and each group, by label and by number."""
+        """The output value of each operation and each group, by label and by number."""
         values = {"0": 0}
         # The number of a composite stage is that of its group, and not of its own operations.
         for op in self.ops:
@@ -369,7 +369,7 @@ class _Graph:
     def chain(
         self, stages: Sequence[Stage | Composite], value: int, *, place: Path, part: str = ""
     ) -> int:
-        """Add stages, one after the other; return the value that comes out."""
+        """Add stages, one after the other; return the output value."""
         outside = self._numbers, self._place
         start, depth = len(self.ops), len(self._numbers)
         self._numbers = (*self._numbers, part) if part else self._numbers
@@ -391,14 +391,14 @@ class _Graph:
     def add(
         self, stage: Stage | Merge, *values: int, name: str | None = None, place: Path = ()
     ) -> int:
-        """Add an operation of the composite's own; return the value that comes out."""
+        """Add an operation of the composite's own; return the output value."""
         if name is None:
             name = stage.name if isinstance(stage, Merge) else self._name(stage)
         label = f"{'.'.join(self._numbers)} {name}"
         return self.bind(label, stage, values, (*self._place, *place))
 
     def bind(self, label: str, stage: Stage | Merge, sources: tuple[int, ...], place: Path) -> int:
-        """Add an operation under its full label; return the value that comes out."""
+        """Add an operation under its full label; return the output value."""
         if label in self._labels:
             reason = (
                 "there are two operations of this label; their composite stage is broken: it has "
@@ -500,7 +500,7 @@ def _gains(network: Network) -> list[float]:
     multiply the variance by 2**300. So the last convolutions of a branch start smaller, and the
     variance is multiplied by at most about `(1 + 1 / n)**n` in the `n` sums on a path (the idea of
     Fixup; Zhang, Dauphin and Ma, 2019). Branches with a normalization start as usual: their
-    variance does not depend on what enters.
+    variance does not depend on the input.
     """
     gains = [1.0] * len(network.ops)
     sums = [number for number, op in enumerate(network.ops) if isinstance(op.stage, Sum)]
@@ -514,7 +514,7 @@ def _gains(network: Network) -> list[float]:
         ]
         damped = [each for each in branches if each.last and not each.normalized]
         if len(damped) == len(branches):
-            # A single convolution beside longer branches is a shortcut: it passes on what enters,
+            # A single convolution next to longer branches is a shortcut: it passes on the input,
             # whose mean square it keeps. Without one, all branches together keep it.
             shortcuts = [each for each in branches if each.is_single]
             if shortcuts and len(shortcuts) < len(branches):
@@ -533,7 +533,7 @@ def _gains(network: Network) -> list[float]:
 
 
 def _share(branches: int, *, is_linear: bool) -> float:
-    """Return the gain with which so many equal branches keep the mean square of what enters.
+    """Return the gain with which so many equal branches keep the mean square of the input.
 
     A convolution doubles it, and a rectification halves it again; of what is rectified, one part in
     pi of the mean square is that of the mean, and means add up whole.

@@ -21,7 +21,7 @@ from gridcnn.settings.base import Settings
 class Augmentation(Settings, abc.ABC):
     """Settings of one change, with its arithmetic: grids go in, grids of the same shape come out.
 
-    What comes out for an item depends on that item and its own random numbers alone. They are drawn
+    The output for an item depends on that item and its own random numbers alone. They are drawn
     item by item, as `random.random((items, numbers))` does it, always as many: so an epoch is the
     same for every size of batch.
     """

@@ -104,7 +104,7 @@ class Stage(Settings, abc.ABC):
 
     @abc.abstractmethod
     def output(self, shape: GridShape) -> GridShape:
-        """Return the shape of what comes out when grids of `shape` go in.
+        """Return the shape of the output when grids of `shape` go in.
 
         Raises:
             ValueError: the stage cannot work on such grids; the message says why, and what would
@@ -138,9 +138,9 @@ class Stage(Settings, abc.ABC):
         `random` may be given to stages that draw random numbers. They draw for each item in turn,
         as many numbers for each: an engine may call them with a part of a batch at a time, and the
         numbers are the same however it is divided. The arithmetic is in the precision
-        of `grids`, which are of the machine's byte order, in C order, and must not be changed. What
-        comes out for an item depends on that item alone, to the last bit; in training it may depend
-        on the other items if the stage `mixes_items`. Cells that are NaN or infinite are not an
+        of `grids`, which are of the machine's byte order, in C order, and must not be changed. The
+        output of an item depends on that item alone, to the last bit; in training it may depend on
+        the other items if the stage `mixes_items`. Cells that are NaN or infinite are not an
         error: they are computed with like any numbers.
         """
 
@@ -161,7 +161,7 @@ class Merge(abc.ABC):
 
     @abc.abstractmethod
     def output(self, shapes: Sequence[GridShape]) -> GridShape:
-        """Return the shape of what comes out when grids of `shapes` go in.
+        """Return the shape of the output when grids of `shapes` go in.
 
         Raises:
             ValueError: such grids cannot be merged; the message says why, and what would fit.
@@ -194,7 +194,7 @@ class Graph(Protocol):
     def chain(
         self, stages: Sequence[Stage | Composite], value: int, *, place: Path, part: str = ""
     ) -> int:
-        """Add stages, one after the other, from a value on; return the value that comes out.
+        """Add stages, one after the other, from a value on; return the output value.
 
         `part` numbers the chain if a composite has several: as `2` in the label `3.2.1 pooling`.
         """
@@ -203,7 +203,7 @@ class Graph(Protocol):
     def add(
         self, stage: Stage | Merge, *values: int, name: str | None = None, place: Path = ()
     ) -> int:
-        """Add an operation of the composite's own; return the value that comes out.
+        """Add an operation of the composite's own; return the output value.
 
         A `Stage` has one input, a `Merge` any number. `name` is its word in the label, if it is not
         that of the stage; it must be unique within the composite.
@@ -239,11 +239,11 @@ class Composite(Settings, abc.ABC):
 
     @abc.abstractmethod
     def expand(self, graph: Graph, value: int) -> int:
-        """Add all operations of the stage to the graph; return the value that comes out.
+        """Add all operations of the stage to the graph; return the output value.
 
         Args:
             graph: the network in the making.
-            value: what enters the stage.
+            value: the input of the stage.
 
         Raises:
             ValueError: the stage cannot work on such grids; the message says why.

@@ -57,7 +57,7 @@ class Code:
     Attributes:
         modules: the lines that make its modules.
         forward: the lines that compute.
-        result: the name of what comes out.
+        result: the name of the output.
     """
 
     modules: list[str]

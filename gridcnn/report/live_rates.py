@@ -1,8 +1,8 @@
 """The filters by which soxr changes sample rates, as tables for a page.
 
 Where one rate is a small multiple of the other, the page knows the filter in closed form. Others
-take two steps in soxr, whose product is measured here: single samples go in, far apart, and what
-comes out are values of the filter at times that are all different.
+take two steps in soxr, whose product is measured here: single samples go in, far apart, and the
+outputs are values of the filter at times that are all different.
 """
 
 from __future__ import annotations

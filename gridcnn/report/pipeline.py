@@ -26,7 +26,7 @@ class Brick:
         title: its number and name.
         depth: inside of how many others it stands.
         settings: those that are not usual, in a few words.
-        shape: what comes out of it.
+        shape: that of its output.
         picture: that shape, drawn.
         bar: its part of the cost, drawn.
         parameters, multiply_adds: of one of `times` equal ones.

@@ -193,7 +193,7 @@ def hand_made_maps(picture: NDArray[np.float32]) -> list[Array]:
 
 
 def _bricks(network: Network) -> list[dict[str, str]]:
-    """Return what stands on what: the grid, and each stage with what comes out."""
+    """Return the stack of bricks: the grid, and each stage with its output."""
     picture = {"name": "the picture", "shape": str(network.values[0])}
     return [picture, *({"name": op.stage_name, "shape": str(op.output)} for op in network.ops)]
 

@@ -22,7 +22,7 @@ class Parallel(Composite):
     bare_list: ClassVar[str] = "branches"
 
     branches: Branches
-    """Lists of stages, at least two. An empty list passes on what enters."""
+    """Lists of stages, at least two. An empty list passes on the input."""
     join: Literal["maps", "sum"] = "maps"
     """`maps`: the maps of all branches become the channels of one grid; `sum`: they are added cell
     by cell."""

@@ -41,7 +41,7 @@ class Skip(Composite):
     stages: Stages
     """The stages that the connection skips."""
     shortcut: Literal["auto", "none", "projection"] = "auto"
-    """How what enters gets the shape of what comes out: `projection` by a convolution of 1 x 1 with
+    """How the input gets the shape of the output: `projection` by a convolution of 1 x 1 with
     the stride that fits; `none` not at all, the shapes must be equal; `auto` by a projection if the
     shapes differ."""
 

@@ -236,7 +236,7 @@ class Chain:
             output: is filled with the logits, where items have several labels.
             factors: for each voting layer with dropout, a factor for each value that enters it.
             stage_factors: for each dropout between stages, factors `(items, cells or maps)`.
-            flow: the gradient of what comes out, where the chain does not end in votes.
+            flow: the gradient of the output, if the chain does not end in votes.
             by_grids: is filled with the gradient of the grids, if that is wanted.
         """
         count, call = len(cells), self.training
@@ -322,7 +322,7 @@ class SingleItem:
         )
 
     def __call__(self, cells: Array) -> Floats | None:
-        """Return what comes out for an item that fits; None if it is odd, see `forward`."""
+        """Return the output for an item that fits; None if it is odd, see `forward`."""
         self._cells[...] = cells
         self._run()
         return self._out.copy() if self._odd[0] == 0 else None

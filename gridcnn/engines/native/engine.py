@@ -352,7 +352,7 @@ class NativeEngine(Engine):
         return self._chains[key]
 
     def _entering(self, piece: Piece, values: Cells) -> tuple[Chain, Array]:
-        """Return the chain for a piece, and what enters it in the form that it takes.
+        """Return the chain for a piece, and its input in the form that it takes.
 
         Compiled code does not check bounds, so sizes and indices must be right.
         """
@@ -379,7 +379,7 @@ class NativeEngine(Engine):
         return out
 
     def _plainly(self, piece: Piece, vector: Floats, sources: Sequence[Cells]) -> Array:
-        """Return what comes out of a piece, by the stages' own arithmetic."""
+        """Return the output of a piece, by the stages' own arithmetic."""
         ops = self.network.ops[piece.start : piece.stop]
         items = len(sources[0])
         out = np.empty((items, *ops[-1].output.sizes), np.float32)
@@ -521,7 +521,7 @@ class NativeEngine(Engine):
         sources: Sequence[Cells],
         random: np.random.Generator | None,
     ) -> tuple[Array, list[tuple[slice, OpBackward]]]:
-        """Return what comes out of an operation without a kernel in training, and its ways back.
+        """Return the output of an operation without a kernel in training, and its ways back.
 
         There is one way back for each group of items if the operation mixes them, else one in all.
         """

@@ -36,7 +36,7 @@ class Plan:
 
     Attributes:
         shape: the shape of the grids that go in.
-        output: the shape of what comes out.
+        output: the shape of the output.
         values: how maps lie in memory: number 0 is the grid that enters, each step makes one more.
         steps: what is computed, in topological order; each step knows which values it reads.
         head: what comes after the last step, for several items together; None without a head.
@@ -181,7 +181,7 @@ def make_plan(
 
 
 def reads_indices(ops: Sequence[Op]) -> bool:
-    """Return whether all operations that read what enters can look one-hot grids up."""
+    """Return whether all operations that read the input can look one-hot grids up."""
     readers = [op for op in ops if ops[0].sources[0] in op.sources]
     return bool(readers) and all(can_look_up(op) for op in readers)
 

@@ -24,7 +24,7 @@ def read_join(reader: Reader, node: Node) -> Value:
 
 
 def read_same(reader: Reader, node: Node) -> Value:
-    """Return what enters."""
+    """Return the input."""
     return reader.data(node)
 
 

@@ -97,7 +97,7 @@ class Reader:
         return before[3] == 1 and after == (1, 1, *before[1:3])
 
     def read(self) -> int:
-        """Read all nodes, and return the number of the value that comes out.
+        """Read all nodes, and return the number of the output value.
 
         Raises:
             UserError: nodes that cannot be taken; one line for each operator, and what of it.
@@ -217,4 +217,4 @@ def sizes_of_output(reader: Reader, node: Node) -> Sizes:
 
 
 Read: TypeAlias = Callable[[Reader, Node], Value]
-"""What reads a node of an operator: adds steps, and returns what comes out."""
+"""What reads a node of an operator: adds steps, and returns the output."""

@@ -116,7 +116,7 @@ def import_onnx(
 
 
 def _head(steps: Sequence[Step], result: int) -> tuple[list[Step], int]:
-    """Return the fully connected layers at the end, and the number of what enters the first."""
+    """Return the fully connected layers at the end, and the number of the input of the first."""
     layers: list[Step] = []
     value = result
     while value and steps[value - 1].is_dense:
@@ -220,7 +220,7 @@ def _parameters(
         for name, view in op.views(vector).items():
             view[...] = step.parameters[name].reshape(view.shape)
     views = head.views(vector)
-    if not layers:  # what comes out are votes already
+    if not layers:  # the output is votes already
         views["votes.weights"][-outputs:] = np.eye(outputs)
         return vector
     names = [*(f"hidden{number}" for number in range(1, len(layers))), "votes"]

@@ -20,7 +20,7 @@ class Step:
         kind: the name of the stage; `sum` or `join` for a merge.
         settings: of the stage.
         sources: the numbers of the values that it reads: 0 is the grid, n what the n-th step makes.
-        sizes: of what comes out.
+        sizes: of the output.
         parameters: the values of its parameters, by name.
         is_dense: whether it is a fully connected layer, as a convolution of all cells.
     """

@@ -43,8 +43,8 @@ class Trace:
 
     Attributes:
         content: the file's content; its batches may have any size, unless `is_fixed`.
-        input: the name of what goes in.
-        output: the name of what comes out.
+        input: the name of the input.
+        output: the name of the output.
         result: the name of the value that is passed on as the output.
         nodes: the nodes that depend on the numbers that go in, and that the output depends on, in
             an order that works.

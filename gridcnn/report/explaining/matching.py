@@ -20,9 +20,9 @@ class Match:
     Attributes:
         feature: which feature of the convolution, from 0; its map has the same number.
         place: row and column of the cell in the map.
-        top, left: where the patch begins in what enters; may lie outside, in the border of zeros.
+        top, left: where the patch begins in the input; may lie outside, in the border of zeros.
         step: rows and columns from one cell of the patch to its next.
-        channels: the channels of what enters that the feature sees, first and last + 1.
+        channels: the channels of the input that the feature sees, first and last + 1.
         weights: the feature as a mini-image, `(channels, rows, columns)`.
         patch: the cells that it lies on, in the same shape; 0 outside.
         divisor: what the sum is divided by: the number of cells, or 1 if the stage only adds up.
@@ -79,7 +79,7 @@ def match_at(
 
     Args:
         op: an operation whose stage is a convolution.
-        grid: what enters it, `(channels, rows, columns)`.
+        grid: its input, `(channels, rows, columns)`.
         weights: its parameters by name.
         feature: the number of the map, from 0.
         place: row and column in the map.
@@ -126,8 +126,8 @@ class Windows:
     Attributes:
         size: rows and columns of a window; those at the edge may have fewer.
         stride: rows and columns from one window to the next.
-        winners: the cell that won, as `row * columns + column` of what enters, int64
-            `(channels, rows, columns)` of what comes out; None if means are taken.
+        winners: the cell that won, as `row * columns + column` of the input, int64
+            `(channels, rows, columns)` of the output; None if means are taken.
     """
 
     size: tuple[int, int]
@@ -140,7 +140,7 @@ def windows_of(op: Op, entered: Array) -> Windows:
 
     Args:
         op: an operation whose stage is a pooling.
-        entered: what enters it, `(channels, rows, columns)`.
+        entered: its input, `(channels, rows, columns)`.
     """
     stage = op.stage
     assert isinstance(stage, Pooling)

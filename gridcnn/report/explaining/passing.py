@@ -19,7 +19,7 @@ class Passage:
     """Items on their way through a network.
 
     Attributes:
-        values: what enters the network, and what each operation makes, float64
+        values: the input of the network, and what each operation makes, float64
             `(items, channels, rows, columns)`, by the numbers of `Op.sources` and `Op.target`.
 
     Args:

@@ -322,7 +322,7 @@ class Kernel(abc.ABC):
 
     @abc.abstractmethod
     def emit_forward(self, site: Site) -> None:
-        """Emit the functions that compute what comes out."""
+        """Emit the functions that compute the output."""
 
     @abc.abstractmethod
     def emit_backward(self, site: Site) -> None:
@@ -489,7 +489,7 @@ class HeadKernel(Kernel):
 
     @abc.abstractmethod
     def entry_factors(self, frame: Frame, item: Value) -> Value:
-        """Return the address of the factors of what enters; 0 for none."""
+        """Return the address of the factors of the input; 0 for none."""
 
     @abc.abstractmethod
     def entry_gradient(self, frame: Frame, number: Value) -> Value:

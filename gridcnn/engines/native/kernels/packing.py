@@ -38,7 +38,7 @@ def gradient_size(conv: Sizes) -> int:
 def pack_backward(module: Module, name: str, conv: Sizes) -> None:
     """Emit `name(features, packed, first filter, end filter)`.
 
-    What comes out lies as (filters, taps, channels).
+    The output lies as (filters, taps, channels).
     """
     with module.function(name, *[PTR] * 2, *[INT] * 2) as (code, (features, packed, start, stop)):
         with (

@@ -24,7 +24,7 @@ class Sizes(MapsKernel):
         kernel_size: rows and columns of a feature.
         stride: cells from one position to the next.
         dilation: cells from one tap to the next.
-        rows, columns: those of the map before pooling; `target` is what comes out.
+        rows, columns: those of the map before pooling; `target` is the output.
         bias: whether a bias is added.
         rectified: whether negative sums become 0.
         divisor: what sums are divided by; 1 if they are not.

@@ -5,7 +5,7 @@ training step keeps the rows of the whole batch: the gradient of the weights is 
 the last shard. Made shard by shard, it would take memory as large as the weights for each shard.
 
     forward     row of values 0 -> layer 0 -> values 1 -> layer 1 -> logits -> loss
-    backward    gradient of what enters <- gradients 0 <- gradients 1, where the logits were
+    backward    gradient of the input <- gradients 0 <- gradients 1, where the logits were
     reduce      values and gradients of all items -> gradient of weights and bias, layer by layer
 """
 
@@ -39,7 +39,7 @@ from gridcnn.stages.voting import IndependentVotes, Votes, VotingLayers
 
 @dataclass(frozen=True)
 class VotingLayer:
-    """A voting layer, and the names of its parameters; `dropout` is that of what enters it."""
+    """A voting layer, and the names of its parameters; `dropout` is that of its input."""
 
     layer: Layer
     weights: str
@@ -63,7 +63,7 @@ class Voting(HeadKernel):
         layers = []
         for number, (name, inputs, outputs) in enumerate(sizes):
             rectified = number < len(sizes) - 1
-            # Dropout of what enters the first layer, where it is the only one.
+            # Dropout of the input of the first layer, where it is the only one.
             dropout = op.stage.dropout if number or len(sizes) == 1 else 0.0
             layer = Layer(inputs, outputs, processor.lanes, rectified=rectified)
             layers.append(VotingLayer(layer, f"{name}.weights", f"{name}.bias", dropout))
@@ -90,7 +90,7 @@ class Voting(HeadKernel):
         return [each.layer.outputs for each in self.layers]
 
     def lay_out(self, site: Site) -> None:
-        """Take rows for values and gradients, and workspace for the gradient of what enters."""
+        """Take rows for values and gradients, and workspace for the gradient of the input."""
         for number, each in enumerate(self.layers):
             site.take(Area.ROWS, f"values {number}", each.layer.entering)
         if not site.training:
@@ -106,7 +106,7 @@ class Voting(HeadKernel):
         return frame.row("values 0", number, item)
 
     def entry_factors(self, frame: Frame, item: Value) -> Value:
-        """Return the address of the factors of what enters; 0 for none."""
+        """Return the address of the factors of the input; 0 for none."""
         return self._factors(frame, 0, item)
 
     def entry_gradient(self, frame: Frame, number: Value) -> Value:
@@ -115,7 +115,7 @@ class Voting(HeadKernel):
         return frame.code.at(frame.workspace, number * self.layers[0].layer.entering + place)
 
     def _factors(self, frame: Frame, number: int, first: Value) -> Value:
-        """Return the factors of what enters a layer, from an item on; 0 for none."""
+        """Return the factors of the input of a layer, from an item on; 0 for none."""
         if not frame.site.training or not self.layers[number].dropout:
             return Value(frame.code, PTR, "null")
         sizes = [each.layer.inputs if each.dropout else 0 for each in self.layers]
@@ -157,7 +157,7 @@ class Voting(HeadKernel):
             nothing = self._no_factors(frame)
             self._vote(frame, number, rows, count, nothing, (0, each.layer.outputs))
         classes = self.layers[-1].layer.outputs
-        # Rows are padded, and what comes out is not.
+        # Rows are padded, and the output is not.
         with code.loop(count) as item:
             source = frame.row("logits", item, first)
             target = frame.arguments.address(Argument.OUTPUT, (first + item) * classes)

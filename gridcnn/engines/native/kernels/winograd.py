@@ -1,7 +1,7 @@
 """Convolution in fewer multiplications: Winograd's minimal filtering, along one axis or both.
 
 Neighbouring positions of a map are made together, as a tile, from the cells of the grid under them.
-Cells and taps are transformed, multiplied and added up over the channels, and what comes out is
+Cells and taps are transformed, multiplied and added up over the channels, and the output is
 transformed back (`winograd_transform`). F(4 x 4, 3 x 3) takes 36 multiplications for 16 positions
 of a channel instead of 144 (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks",
 2016).

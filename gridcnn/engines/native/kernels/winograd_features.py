@@ -1,8 +1,8 @@
 """The gradient of features in fewer multiplications, also by Winograd's minimal filtering.
 
 The gradient of a tap is a sum over positions: of the map's gradient there, times the cell under the
-tap. That is a convolution, too, in which the map's gradient is the feature, and the taps are what
-comes out. It is cut into tiles of m x m gradients, and the cells under them; along one axis, m
+tap. That is a convolution, too, in which the map's gradient is the feature, and the taps are its
+output. It is cut into tiles of m x m gradients, and the cells under them; along one axis, m
 gradients and m + r - 1 cells give r taps by m + r - 1 multiplications instead of m * r. 4 x 4
 gradients under features of 3 x 3 take 36 multiplications instead of 144.
 
