@@ -1,4 +1,4 @@
-"""What librosa computes: notes, pitch classes, tempi, what is made of bands, and changed sounds.
+"""What librosa computes: notes, pitch classes, tempi, further steps on bands, and changed sounds.
 
 To import librosa takes a second or more, and numba compiles parts of it when it is used for the
 first time on a machine. So it is imported by the first clip that needs it.

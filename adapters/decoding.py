@@ -162,7 +162,7 @@ class _Silence:
         start_over_in_children(self)
 
     def start_over(self) -> None:
-        """Let warnings be heard: the threads that were inside are not in a forked child."""
+        """Turn warnings on: the threads that were inside are not in a forked child."""
         self._inside = 0
         self._before.close()
 

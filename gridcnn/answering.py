@@ -1,7 +1,7 @@
 """Answers for any number of items, written to files as they come, by this process or a cluster.
 
 Items are numbered in the order in which they are read, and `SHARD` of them are a shard. A shard is
-one file, which has its name when it is complete: so what is there need not be done again.
+one file, which has its name when it is complete: so what is written need not be done again.
 
     answers/  answers.json                        what is answered, and with which model
               part-000000.csv, part-000001.csv    names, answers and votes, in order
@@ -75,8 +75,8 @@ class Answers:
 class _Piece:
     """The items of one shard: their names, the things, and what could not even be read.
 
-    If some of the shard is written already, `names` and `things` are what is left of it, and
-    `order` has the names of all its items.
+    If some of the shard is written already, `names` and `things` are the rest of it, and `order`
+    has the names of all its items.
     """
 
     number: int
@@ -190,7 +190,7 @@ def _pieces(questions: Questions, files: Sequence[str], shard: int) -> Iterator[
 def _left(
     pieces: Iterable[_Piece], folder: Path, form: Format, counts: dict[str, int]
 ) -> Iterator[_Piece]:
-    """Yield the shards that have not been written, and what is left of those that have grown.
+    """Yield the shards that have not been written, and the rest of those that have grown.
 
     Raises:
         DataError: a shard that was written is of other items, or of the same in another order.

@@ -102,7 +102,7 @@ class TrainingError(UserError, RuntimeError):
 
 
 class EngineError(UserError, RuntimeError):
-    """An engine cannot work as it is asked to, or not on this machine."""
+    """An engine cannot compute what it is asked for, or not on this machine."""
 
 
 class ColumnPermutableError(GridcnnError, ValueError):

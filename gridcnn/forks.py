@@ -38,7 +38,7 @@ parent (`gridcnn.processes`)."""
 
 
 def hold_over_forks(lock: AbstractContextManager[Any]) -> None:
-    """Let no fork happen while another thread is inside `lock`.
+    """Delay forks while another thread holds `lock`.
 
     Several locks are taken in the order of these calls, so a thread that takes two of them has to
     keep that order. The lock has to be reentrant if code inside of it may fork.

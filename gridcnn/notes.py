@@ -30,7 +30,7 @@ def refuse_notes(notes: Sequence[str]) -> None:
 
 
 def warn_of(notes: Sequence[str], *, strict: bool = False, stacklevel: int = 1) -> None:
-    """Tell notes from Python, where nothing is printed: as warnings, or errors if `strict`.
+    """Report notes in Python, where nothing is printed: as warnings, or errors if `strict`.
 
     Args:
         notes: sentences.

@@ -57,7 +57,7 @@ class Pipeline:
         return {**self.__dict__, "_engines": {}}
 
     def fit(self, things: Any, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's form
-        """Let the adapter learn from things, and return the pipeline."""
+        """Fit the adapter to things, and return the pipeline."""
         adapter = self._adapter()
         fitted = adapter.fitted(as_things(things, adapter))
         self.spec = self.spec.model_copy(update={"adapter": fitted})
@@ -80,7 +80,7 @@ class Pipeline:
         return self._transform(things, after)
 
     def fit_transform(self, things: Any, y: object = None) -> Array:
-        """Let the adapter learn from things, and return their maps after the last stage."""
+        """Fit the adapter to things, and return their maps after the last stage."""
         return self.fit(things, y)._transform(things, None)
 
     def _transform(self, things: Any, after: int | str | None) -> Array:

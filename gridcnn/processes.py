@@ -155,7 +155,7 @@ class _Child:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def give(self, group: range) -> None:
-        """Let the child work on a group."""
+        """Make the child work on a group."""
         try:
             self.connection.send(group)
         except OSError:  # it is gone

@@ -42,7 +42,7 @@ class Counter:
         self._progress = Progress(what, 0, total, unit)
 
     def add(self, count: int) -> None:
-        """Add to what is done."""
+        """Add to the count."""
         self.set(self._progress.done + count)
 
     def set(self, done: int) -> None:

@@ -102,7 +102,7 @@ class Answer:
 
 @contextlib.contextmanager
 def ask(url: str, *, have: int, most: int) -> Iterator[Answer]:
-    """Ask for what is at an address, from the byte at `have` on, and give its server's answer.
+    """Request an address, from the byte at `have` on, and yield the server's answer.
 
     Redirects are followed only to http and https, and never from https to http: others on the way
     could then read and change the content.

@@ -117,7 +117,7 @@ def explain(
 
 
 def _refuse_nothing(path: Path, row: int | None) -> NoReturn:
-    """Say what is missing: first a model, if there is none."""
+    """Report what is missing: first a model, if there is none."""
     from gridcnn.model import load
 
     load(path)

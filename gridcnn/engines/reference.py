@@ -174,7 +174,7 @@ def apply(
 
 
 def keep_memory() -> None:
-    """Let the C library keep memory that is freed.
+    """Make the C library keep freed memory.
 
     It gives freed memory back to the system, and asks for it again at every step, until it has seen
     large blocks come and go. Nothing is written to this one.

@@ -165,7 +165,7 @@ def _draw_kinds(axes: Axes, structure: Structure) -> None:
 
 
 def _count(axes: Axes) -> None:
-    """Let the horizontal axis have whole numbers alone."""
+    """Give the horizontal axis only whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))

@@ -34,7 +34,7 @@ QUICK = 0.002
 _TURN = 0.003
 """Seconds, about, that the event loop answers before it looks at its connections again.
 
-So answers go out, and new requests come in, while others are answered: if all of a large batch went
+So answers are sent and new requests arrive while others are computed: if all of a large batch went
 out at its end, clients and server would take turns and never work at the same time.
 """
 _WAITED = 20.0

@@ -151,7 +151,7 @@ class Served:
 
         Raises:
             UserError: the item cannot be read.
-            Refusal: there is not one item.
+            Refusal: the number of items is not one.
         """
         if items.problems:
             raise Refusal(422, *map(str, items.problems))

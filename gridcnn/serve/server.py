@@ -136,7 +136,7 @@ class _Uvicorn(uvicorn.Server):
             yield
 
     async def main_loop(self) -> None:
-        """Say that it serves, and do so; signals are handled by now."""
+        """Print the line `serving ...`, and serve; signals are handled by now."""
         for line in self._ready:
             self._say(line)
         await super().main_loop()

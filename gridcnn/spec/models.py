@@ -237,7 +237,7 @@ class Data(Settings):
 
 
 def _or_null(schema: dict[str, Any]) -> None:
-    """Let a JSON Schema allow null as well, as a section has it that is left empty."""
+    """Make a JSON Schema allow null as well, which an empty section has."""
     about = ("title", "description", "default")
     form = {key: schema.pop(key) for key in list(schema) if key not in about}
     schema["anyOf"] = [form, {"type": "null"}]

@@ -96,7 +96,7 @@ def _best_so_far(
 
 
 def _limit(axes: Axes, values: Sequence[float], best: Sequence[float]) -> None:
-    """Let a few very bad trials not press the others together: they are left out."""
+    """Prevent a few very bad trials from squeezing the others: they are left out."""
     ordered = sorted(values)
     tenth = len(ordered) // 10
     ends = []

@@ -232,7 +232,7 @@ def tune(
 def _work_on(
     cluster: Cluster, spec: SpecLike, data: Any, folder: Path, options: dict[str, Any]
 ) -> None:
-    """Let each worker of a cluster make trials of the search, until there are enough."""
+    """Make each worker of a cluster run trials of the search, until there are enough."""
     with join(cluster) as workers:
         calls = [(spec, data, folder, cluster.threads, options)] * workers
         for each in call_all(_tune_here, calls, workers=workers, threads=cluster.threads):

@@ -166,7 +166,7 @@ class _FileLock:
         return True
 
     def release(self) -> None:
-        """Let others have it."""
+        """Release it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -728,6 +728,6 @@ class _Reused:
         return self._arena.take(label, maps.size)
 
     def give_back(self, maps: Maps, place: int) -> None:
-        """Let other maps take a place."""
+        """Free a place for other maps."""
         if self._reuse:
             self._free[maps].append(place)

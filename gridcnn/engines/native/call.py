@@ -201,7 +201,7 @@ class Run:
         if self._direct is not None:
             self._direct()
         elif not self._entry.enter(self._control, self._spaces, keep=self._keep):
-            # Who has not left yet still reads what is there.
+            # A helper that has not left yet still reads the arguments.
             self._control = self._entry.control(self._given)
 
 
@@ -225,7 +225,7 @@ class _Control:
         self.addresses = ctypes.addressof(self._counters), ctypes.addressof(self._table)
 
     def clear(self) -> None:
-        """Let no task be taken."""
+        """Stop handing out tasks."""
         ctypes.memset(self.addresses[0], 0, self._size)
 
     def fill(self, given: Iterable[tuple[int, int]]) -> None:

@@ -288,7 +288,7 @@ def _bits(number: float) -> int:
 class SingleItem:
     """The short way of one item: what can be prepared for all items of a kind was prepared.
 
-    `fits` has to be asked before each call. Items are copied to the same memory each time, so that
+    Call `fits` before each call. Items are copied to the same memory each time, so that
     not even their address changes. `cells` are indices where `one_hot`.
     """
 

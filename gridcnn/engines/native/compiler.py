@@ -90,7 +90,7 @@ def compile_program(
 
     Args:
         key: that of `key_for`.
-        text: is asked for the text where it has to be translated.
+        text: is called for the text if it has to be compiled.
         name: the function that is to be called, with so many addresses as `arguments`.
         processor: what the code is made for.
     """

@@ -1,4 +1,4 @@
-"""A small loop-and-vector builder over LLVM IR: kernels written in Python come out as text.
+"""A small loop-and-vector builder over LLVM IR: kernels written in Python become text.
 
 Whole numbers are 64 bits wide, addresses count in float32 cells. A Python `int` is a number that is
 known while the code is made; arithmetic among such numbers leaves no code behind. Loops and
@@ -82,7 +82,7 @@ class Variable:
         return self.code.op(self.kind, f"load {self.kind}, ptr {self.name}")
 
     def set(self, value: Value) -> None:
-        """Let it hold another value."""
+        """Set another value."""
         self.code.line(f"store {value}, ptr {self.name}")
 
 
@@ -374,7 +374,7 @@ class Code:
             self.store_part(self.load_part(source, place, lanes, count), target, place, count)
 
     def pieces(self, floats: int, lanes: int) -> Iterator[tuple[Number, int]]:
-        """Go over whole vectors, and then over what is left; LLVM's own would call a library."""
+        """Go over whole vectors, and then over the rest; LLVM's own would call a library."""
         whole = floats - floats % lanes
         if whole:
             with self.loop(whole, step=lanes) as place:

@@ -89,7 +89,11 @@ class NativeEngine(Engine):
         )
 
     def start_over(self) -> None:
-        """Be as before the first call, with the code that is there; called in forked children."""
+        """Return to the state before the first call, but keep the code.
+
+        Called in forked
+        children.
+        """
         self._lock = threading.RLock()
         self._single = None
         for chain in self._chains.values():

@@ -55,7 +55,7 @@ class Mailbox:
         self._letter_address = ctypes.addressof(self._letter)
 
     def offer(self, function: int, arguments: tuple[int, int, int], keep: object) -> bool:
-        """Let the helper call a function, if it still looks; return whether it will.
+        """Make the helper call a function, if it is still looking; return whether it will.
 
         Args:
             function: the address of a function of three addresses.

@@ -126,7 +126,7 @@ class Phases:
 
 @contextmanager
 def without_denormals(code: Code) -> Iterator[None]:
-    """Let numbers too small for a full mantissa be 0 while this code runs: they cost much time."""
+    """Treat subnormal numbers as 0 while this code runs: they cost much time."""
     if not code.module.processor.triple.startswith(("x86_64", "amd64", "i686")):
         yield
         return

@@ -43,7 +43,7 @@ class _Team:
         start_over_in_children(self)
 
     def start_over(self) -> None:
-        """Be without members, as a forked child is."""
+        """Forget all members, as in a forked child."""
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._mailboxes: dict[int, Mailbox] = {}
         self._members = 0

@@ -392,7 +392,7 @@ class MapsKernel(Kernel):
         return 0
 
     def run_enter(self, frame: Frame, item: Value) -> None:
-        """Emit what is done with the factors of an item (its number in the batch) at first."""
+        """Emit the code that first handles the factors of an item (its number in the batch)."""
 
     @property
     def source(self) -> Maps:

@@ -158,7 +158,7 @@ class Chunk:
 
 
 def chunks(vectors: int, width: int) -> list[Chunk]:
-    """Return how vectors of filters are taken: as many as fit together, then what is left."""
+    """Return how vectors of filters are taken: as many as fit together, then the rest."""
     parts = []
     if vectors >= width:
         parts.append(Chunk(0, width, vectors // width))
