@@ -21,7 +21,8 @@ Things = Sequence[Any] | NDArray[Any]
 its first dimension."""
 
 _LONGEST_NAME = 300
-"""Most characters of a text that an error uses as a name; of a longer path, both ends stay."""
+"""The largest number of characters of a text that an error uses as a name; of a longer path, both
+ends stay."""
 
 
 @dataclass(frozen=True)

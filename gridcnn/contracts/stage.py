@@ -215,7 +215,7 @@ class Graph(Protocol):
 
 
 MAX_NESTED = 8
-"""Most composite stages inside each other, so that a spec with all settings filled in is not nested
+"""How deep composite stages may be nested, so that a spec with all settings filled in is not nested
 deeper than `gridcnn.settings.document.MAX_DEPTH`."""
 
 

@@ -15,7 +15,7 @@ from gridcnn.stages.merging import Sum
 
 
 def at_least(fewest: int, entries: str) -> Any:
-    """Return what makes a field a list of at least so many entries.
+    """Return annotations that make a field a list with at least some number of entries.
 
     pydantic's own counts only the entries without a mistake, and would add one about their number.
     """

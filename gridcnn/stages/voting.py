@@ -1,4 +1,5 @@
-"""Voting: fully connected layers turn the last grids into votes, and the most votes win."""
+"""Voting: fully connected layers turn the last grids into votes, and the class with the most votes
+wins."""
 
 from __future__ import annotations
 

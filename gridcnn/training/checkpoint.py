@@ -34,7 +34,7 @@ Steps = Annotated[int, Strict(), Ge(0), Le(2**62)]
 
 
 class EpochContent(Content):
-    """An epoch as a checkpoint has it; see `Epoch`."""
+    """An epoch in the form of a checkpoint; see `Epoch`."""
 
     title: ClassVar[str] = "an epoch"
 
@@ -49,7 +49,7 @@ class EpochContent(Content):
 
 
 class SignContent(Content):
-    """A sign that something is wrong, as a checkpoint has it; see `Sign`."""
+    """A sign that something is wrong, in the form of a checkpoint; see `Sign`."""
 
     title: ClassVar[str] = "a sign"
 

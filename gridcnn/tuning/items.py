@@ -42,7 +42,7 @@ class Items:
         located: the spec, with its data.
         folds: how many; None: the validation part of the spec.
         watcher: its methods are called as items are read and checked.
-        threads: the most threads to work with.
+        threads: the largest number of threads.
         validates: whether validation items are needed.
 
     Raises:

@@ -38,7 +38,7 @@ Value = bool | int | float
 Label = bool | int | float | str | None
 """What a value is called: a number or a word is itself, settings are a text."""
 _MANY = 10_000
-"""Most specs that are checked before the first trial."""
+"""The largest number of specs that are checked before the first trial."""
 
 
 @dataclass(frozen=True)

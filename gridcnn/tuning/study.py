@@ -78,7 +78,7 @@ def open_study(
         higher: whether higher results are better.
         sampler: chooses values.
         pruner: which trials are given up; see `make_pruner`.
-        epochs: the most epochs of a trial.
+        epochs: the largest number of epochs of a trial.
 
     Raises:
         RunFolderError: the storage cannot be opened.

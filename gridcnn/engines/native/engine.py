@@ -91,8 +91,7 @@ class NativeEngine(Engine):
     def start_over(self) -> None:
         """Return to the state before the first call, but keep the code.
 
-        Called in forked
-        children.
+        Called in forked children.
         """
         self._lock = threading.RLock()
         self._single = None
