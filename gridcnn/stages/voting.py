@@ -1,5 +1,4 @@
-"""Voting: fully connected layers turn the last grids into votes, and the class with the most votes
-wins."""
+"""Voting: layers turn the last grids into votes, and the class with the most votes wins."""
 
 from __future__ import annotations
 
