@@ -251,7 +251,8 @@ def order_within(
         for number in asked:
             p_value = float(as_good[number] + 1) / (orders + 1)
             tests[number] = InLine(len(threes[number]), float(given[number]), p_value, orders)
-    return Groups(int(groups.max(initial=-1)) + 1, *tests)
+    close, profiles = tests
+    return Groups(int(groups.max(initial=-1)) + 1, close, profiles)
 
 
 def _error(p_value: float, orders: int) -> float:

@@ -175,7 +175,7 @@ class Surroundings:
 
     Attributes:
         same: whether a column and the next may be in the same units, `(columns - 1,)`.
-        one: whether they may be one measurement, `(columns - 1,)`.
+        may_be_one: whether they may be one measurement, `(columns - 1,)`.
         breaks: those of `find_runs`.
         associations: of every two columns, `(columns, columns)`; 0 if there is none.
         usable: which columns vary, `(columns,)`.
@@ -183,7 +183,7 @@ class Surroundings:
     """
 
     same: NDArray[np.bool_]
-    one: NDArray[np.bool_]
+    may_be_one: NDArray[np.bool_]
     breaks: NDArray[np.bool_]
     associations: NDArray[np.float32]
     usable: NDArray[np.bool_]
@@ -200,8 +200,8 @@ class Surroundings:
     ) -> Self:
         """Return those of a table by the mean and the deviation of each column."""
         known = np.nan_to_num(associations, nan=0.0)
-        one = same_units(scales, _ONE_UNIT_AWAY, _ONE_UNIT_TIMES)
-        return cls(same_units(scales), one, breaks, known, usable, _CHANCE / math.sqrt(rows))
+        may_be_one = same_units(scales, _ONE_UNIT_AWAY, _ONE_UNIT_TIMES)
+        return cls(same_units(scales), may_be_one, breaks, known, usable, _CHANCE / math.sqrt(rows))
 
     def find_stretches(self, runs: Sequence[Part]) -> list[Part]:
         """Return long stretches of columns that may be one measurement, the longest first.
@@ -209,7 +209,7 @@ class Surroundings:
         In the noise between the peaks of a spectrum there are no links, so that runs end there. A
         stretch that is hardly longer than one of the `runs` is left out.
         """
-        joined = self.one & ~self.breaks & self.usable[:-1] & self.usable[1:]
+        joined = self.may_be_one & ~self.breaks & self.usable[:-1] & self.usable[1:]
         ends = np.flatnonzero(~np.concatenate([[False], joined, [False]]))
         stretches = []
         for start, stop in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):

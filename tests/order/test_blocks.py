@@ -150,7 +150,7 @@ def test_levels_in_steps_are_attributes() -> None:
 
 def test_a_series_of_levels_in_steps_stays_a_grid() -> None:
     levels = np.digitize(series(800, 16, 0.95), (-0.7, 0, 0.7))
-    verdict = judged((levels[:, :, None] > np.arange(3)).reshape(800, -1) * 1.0)
+    verdict = judged((levels[:, :, None] > np.arange(3)).reshape(800, -1).astype(np.float64))
     assert verdict.decision == "grid"
     assert verdict.layout == Layout(1, 16, 3)
 

@@ -143,8 +143,8 @@ def counted_photons(random: Random, rows: int, length: int, light: float) -> Mad
     A grid along the line of wavelengths.
     """
     X, height = _peaks(random, rows, length, 5, length / 20, fixed=True)
-    X = random.poisson(light * (X + 0.2)) * 1.0
-    return Made(X, classes_by(height[:, 0], random), line(length))
+    counts: Table = random.poisson(light * (X + 0.2)).astype(np.float64)
+    return Made(counts, classes_by(height[:, 0], random), line(length))
 
 
 @family("spectra", {"rows": 300, "length": 100}, {"rows": 500, "length": 64}, shuffles=True)
