@@ -19,6 +19,7 @@ from gridcnn.order.judging import Judging, refuse_too_few
 from gridcnn.order.layouts import Layout, layouts
 from gridcnn.order.parts import ENOUGH_COLUMNS, Part
 from gridcnn.order.structure import Structure, structure
+from gridcnn.order.units import compare_units
 from gridcnn.order.verdict import Verdict
 from gridcnn.order.wording import describe_aside, describe_blocks, describe_mixed, with_words
 
@@ -64,8 +65,10 @@ def judge_columns(
             )
         values, usable = comparable([merged[index] for index in judged])
         tried = list(layouts(len(judged))) if shape is None else [Layout(*shape)]
-        units = scales([merged[index] for index in judged])
-        case = Case(values, usable, targets, rows, judging, scales=units)
+        in_units = scales([merged[index] for index in judged])
+        if not kinds.alphabet:
+            kinds = replace(kinds, units=compare_units(in_units))
+        case = Case(values, usable, targets, rows, judging, scales=in_units)
         breaks = np.diff(judged) > 1
         verdict = case.verdict(tried, (), kinds, notes, given=shape is not None, breaks=breaks)
     parts = _name_parts(verdict.parts, judged, merged, starts_of(len(columns), blocks))

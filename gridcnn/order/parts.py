@@ -160,10 +160,23 @@ def same_units(
     Their means are at most `away` deviations apart, and their deviations differ at most by the
     factor `times`. NaN is in no units.
     """
-    means, deviations = scales[:, 0], scales[:, 1]
-    larger = np.maximum(deviations[:-1], deviations[1:])
-    smaller = np.minimum(deviations[:-1], deviations[1:])
-    same: NDArray[np.bool_] = (np.abs(np.diff(means)) <= away * larger) & (
+    return may_share_units(scales[:-1], scales[1:], away, times)
+
+
+def may_share_units(
+    these: NDArray[np.float64],
+    others: NDArray[np.float64],
+    away: float = _AWAY,
+    times: float = _TIMES,
+) -> NDArray[np.bool_]:
+    """Return which columns may be in the same units as the `others` in their places.
+
+    Both are the mean and the standard deviation of each column, `(columns, 2)`; `same_units` says
+    what the limits are.
+    """
+    larger = np.maximum(these[:, 1], others[:, 1])
+    smaller = np.minimum(these[:, 1], others[:, 1])
+    same: NDArray[np.bool_] = (np.abs(these[:, 0] - others[:, 0]) <= away * larger) & (
         larger <= times * smaller
     )
     return same

@@ -9,7 +9,9 @@
 4. **Usefulness.** A network does better with the columns as given than with any shuffle: `grid`.
 5. Else, if the evidence at hand would have shown an order: `permutable`. Neighbours show one in
    eight columns or more that depend on each other; usefulness shows one if the network learns.
-6. Else `undecided`, with what is needed. So are columns that all share one alphabet of symbols, if
+6. Else, if hardly any two columns are in the same units: `permutable`. They measure different
+   things, as the attributes of a customer do.
+7. Else `undecided`, with what is needed. So are columns that all share one alphabet of symbols, if
    neighbours say nothing: they look like a sequence or a board, whether or not they are in order.
 
 A meaningless order is called a grid if luck makes 3. or 4. positive: each in at most one of 100
@@ -155,7 +157,9 @@ def apply_rule(evidence: Evidence) -> Decision:
         # network does not need their order, and so are faint dependences.
         return "undecided"
     shown_by_use = use is not None and use.is_telling
-    return "permutable" if shown_by_neighbours or shown_by_use else "undecided"
+    shown_by_units = structure.units is not None and structure.units.are_different
+    shown = shown_by_neighbours or shown_by_use or shown_by_units
+    return "permutable" if shown else "undecided"
 
 
 def _deny_order(near: Sequence[Neighbours]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gridcnn.order.columns import Column, Kind
+from gridcnn.order.units import Units
 
 _FEW = 0.2
 """The part of the columns that may be of another kind and is set aside: a row number, a date or a
@@ -32,6 +33,7 @@ class Structure:
         alphabet: the symbols that all columns share, if they are a sequence of symbols.
         overlap: the part of one column's symbols that another has too, on average; None if the
             columns hold numbers.
+        units: how many columns may be in the same units; None if that was not looked at.
     """
 
     kinds: dict[Kind, int]
@@ -40,6 +42,7 @@ class Structure:
     mixed: bool
     alphabet: tuple[str, ...] = ()
     overlap: float | None = None
+    units: Units | None = None
 
 
 def structure(columns: Sequence[Column]) -> Structure:

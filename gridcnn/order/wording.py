@@ -20,6 +20,7 @@ from gridcnn.order.parts import ENOUGH_COLUMNS, Part
 from gridcnn.order.rows import RowOrder
 from gridcnn.order.rule import SYMBOLS, Evidence
 from gridcnn.order.structure import Structure
+from gridcnn.order.units import Units
 from gridcnn.order.usefulness import MOST_ROWS, Usefulness
 from gridcnn.order.verdict import Decision, Verdict
 
@@ -120,6 +121,8 @@ def _reason(verdict: Verdict) -> str:
     if near is not None and near.is_telling:
         return _reason_by_neighbours(verdict, near)
     if verdict.decision == "permutable":
+        if shown_by_units(structure, use):
+            return "Each column measures something else, in units of its own."
         if use is None:  # only blocks are judged without either
             is_one_hot = verdict.structure is None or "number" not in verdict.structure.kinds
             what = "categories, one-hot encoded" if is_one_hot else "levels, encoded in steps"
@@ -128,6 +131,12 @@ def _reason(verdict: Verdict) -> str:
     if near is None:
         return f"{_columns(verdict.columns)} have too few possible orders to show one."
     return "Hardly any column depends on another, so no order can be seen."
+
+
+def shown_by_units(structure: Structure | None, use: Usefulness | None) -> bool:
+    """Return whether units decide, as no network has learned anything."""
+    units = None if structure is None else structure.units
+    return units is not None and units.are_different and not (use is not None and use.is_telling)
 
 
 def _reason_by_neighbours(verdict: Verdict, near: Neighbours) -> str:
@@ -210,6 +219,9 @@ def describe_evidence(
         lines.append(f"usefulness: {describe_usefulness(use)}")
     elif asked:
         lines.append("usefulness: too few rows with the same label to train on")
+    units = structure.units
+    if units is not None and units.are_different and not any(look.is_telling for look in near):
+        lines.append(f"units: {_describe_units(units)}")
     if not steady:
         lines.append(UNSTEADY)
     if row_order is not None and row_order.is_ordered:
@@ -235,6 +247,14 @@ def describe_neighbours(near: Neighbours, *, along: bool = False) -> str:
         return text
     every = "all" if near.exact else "random"
     return f"{text}; p = {near.p_value:.2g} by {near.orders:,} {every} orders"
+
+
+def _describe_units(units: Units) -> str:
+    return (
+        f"{units.alike:.0%} of all pairs of columns may be in the same units, by their means and "
+        f"deviations, and at most {units.in_step:.0%} of those at one distance; the cells of a "
+        "grid hold one quantity"
+    )
 
 
 def _describe_groups(groups: Groups) -> str:

@@ -12,6 +12,7 @@ from gridcnn.order.neighbours import Neighbours
 from gridcnn.order.parts import Part
 from gridcnn.order.rule import Evidence, apply_rule, decide, decide_axis, is_clear
 from gridcnn.order.structure import Structure
+from gridcnn.order.units import Units
 from gridcnn.order.usefulness import Usefulness
 from gridcnn.order.verdict import AxisVerdict
 
@@ -44,6 +45,18 @@ def test_usefulness_decides_if_neighbours_cannot_tell() -> None:
     assert decide(evidence(SILENT, use=USEFUL)) == ("grid", True)
     assert decide(evidence(SILENT, use=USELESS)) == ("permutable", True)
     assert decide(evidence(SILENT)) == ("undecided", True)
+
+
+def test_different_units_decide_if_nothing_else_can_tell() -> None:
+    attributes = replace(STRUCTURE, units=Units(alike=0.1, in_step=0.3))
+    alike = replace(STRUCTURE, units=Units(alike=0.1, in_step=0.9))
+    untaught = replace(USELESS, given=0.5, shuffled=(0.5,) * 6)
+    for use in (None, untaught):
+        unclear = evidence(SILENT, use=use)
+        assert decide(replace(unclear, structure=alike)) == ("undecided", True)
+        assert decide(replace(unclear, structure=attributes)) == ("permutable", True)
+    assert decide(replace(evidence(LINE), structure=attributes)) == ("grid", True)
+    assert decide(replace(evidence(SILENT, use=USEFUL), structure=attributes)) == ("grid", True)
 
 
 def test_usefulness_against_mute_neighbours_has_to_be_large() -> None:
