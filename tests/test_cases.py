@@ -543,6 +543,48 @@ def test_init_comes_to_the_answer_of_the_checker(work: Path) -> None:
         assert not (work / "c.yaml").exists()
 
 
+def unrelated(*, surveyed: bool) -> pd.DataFrame:
+    """Return customers of whom nothing depends on anything else; or only answers of 1 to 5.
+
+    One class has too few of them to train networks on, which would take time.
+    """
+    random = np.random.default_rng(3)
+    frame = customers().drop(columns=["comment", "age", "income"] if surveyed else "comment")[:60]
+    for place in range(12):
+        unit = 3.0 ** (place * 5 % 12)
+        values = random.integers(1, 6, 60) if surveyed else random.normal(3, 1, 60) * unit
+        frame.insert(2, f"x{place}", values)
+    return frame.assign(churn=["yes"] * 5 + ["no"] * 55)
+
+
+def test_init_check_and_run_agree_on_customers_of_whom_nothing_is_related(work: Path) -> None:
+    """Amounts in units of their own cannot be neighbours, even if their order was never tried."""
+    unrelated(surveyed=False).to_csv(work / "c.csv", index=False)
+
+    by_init = within(work, "init", "c.csv", "--label", "churn")
+    by_check = within(work, "check", "c.csv", "--label", "churn")
+    assert not (work / "c.yaml").exists()
+    shown(work, "init", "c.csv", "--label", "churn", "--no-check")
+    by_run = within(work, "run", "c.yaml", "--out", "r")
+
+    for done in (by_init, by_check, by_run):
+        assert done.exit_code == 3, done.output
+        assert "may be in the same units" in " ".join(done.output.split())
+    assert not (work / "r").exists()
+
+
+def test_init_says_that_the_order_is_undecided_as_a_run_does(work: Path) -> None:
+    """Answers of 1 to 5 that do not depend on each other may be readings of a weak sensor."""
+    unrelated(surveyed=True).to_csv(work / "c.csv", index=False)
+
+    by_init = shown(work, "init", "c.csv", "--label", "churn")
+    by_run = shown(work, "run", "c.yaml", "--set", "training.epochs=1", "--out", "r")
+
+    assert "not used: name, city" in by_init
+    for text in (by_init, by_run):
+        assert "check: undecided; the evidence is too weak to decide; needed: " in text
+
+
 @pytest.mark.parametrize("header", [True, False])
 def test_init_takes_the_ordered_columns_of_a_table(work: Path, header: bool) -> None:
     """Of hours among attributes it takes the hours, and such a spec runs; check says the same."""

@@ -34,6 +34,8 @@ _NO_TEXTS = frozenset(
 _SPLITS = ("split", "part", "set", "subset", "partition")
 _MOST_CLASSES = 50
 _FEWEST = 2  # columns of numbers, which may be neighbours of each other
+_LONGEST_NAME = 4  # words
+_MOSTLY = 0.9  # of the texts, in which few may be written in another way
 _WORDS = 2.0  # words of a text, at least on average, if its column has no name for texts
 
 
@@ -165,8 +167,8 @@ class _Looker:
         """Return the column of the texts or files, or those of the numbers.
 
         A column of texts is chosen only if it is the only candidate: texts of several words,
-        beside columns that only count or repeat the same values. Names,
-        addresses and identifiers are not texts to learn from.
+        beside columns that only count or repeat the same values. Names, addresses and identifiers
+        are not texts to learn from.
         """
         if asked:
             one = len(asked) == 1 and not _are_numbers(columns[asked[0]])
@@ -185,12 +187,17 @@ class _Looker:
             if name not in texts and not _only_counts(name, cells)
         )
         named = [
-            name for wanted in _TEXTS for name in texts if wanted in name.casefold().split("_")
+            name
+            for name, cells in texts.items()
+            if any(_is_called(wanted, name) for wanted in _TEXTS)
+            and not (numbers and _has_classes(cells))
         ]
         likely = named or [
             name
             for name, cells in texts.items()
-            if _are_sentences(cells) and not _NO_TEXTS.intersection(_words_of(name))
+            if _are_sentences(cells)
+            and not _NO_TEXTS.intersection(_words_of(name))
+            and not _are_names(cells)
         ]
         if len(likely) == 1 and (named or not numbers):
             return likely[0]
@@ -205,6 +212,15 @@ class _Looker:
 def _words_of(name: str) -> list[str]:
     """Return the words in the name of a column, in lower case: of `firstName` `first`, `name`."""
     return re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).casefold())
+
+
+def _is_called(wanted: str, name: str) -> bool:
+    """Return whether the name of a column says that it holds such texts.
+
+    Its last word tells what it holds: `customer_review` is a text, `review_id` is none.
+    """
+    words = _words_of(name)
+    return wanted in words and (words[-1] == wanted or words[-1] not in _NO_TEXTS)
 
 
 def table_columns(rows: Rows, kept: NDArray[np.int64]) -> tuple[list[Cells], list[str]]:
@@ -257,6 +273,20 @@ def _are_sentences(cells: Sequence[Any]) -> bool:
     if not texts or _has_classes(cells) or count < _WORDS * len(texts):
         return False
     return len({word for text in words for word in text}) < 0.9 * count
+
+
+def _are_names(cells: Sequence[Any]) -> bool:
+    """Return whether cells look like names of people, companies or streets: a few words each.
+
+    All of these begin with a capital letter, or with something that is no letter.
+    """
+    texts = [cell.split() for cell in cells if isinstance(cell, str) and cell.strip()]
+    names = [
+        len(words) <= _LONGEST_NAME
+        and all(word[0] != word[0].lower() or not word[0].isalpha() for word in words)
+        for words in texts
+    ]
+    return sum(names) >= _MOSTLY * len(names)
 
 
 def _only_counts(name: str, cells: Sequence[Any]) -> bool:

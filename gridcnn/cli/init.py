@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,12 +83,12 @@ def init(
 
     path = _file(what, name)
     outputs.refuse_taken(path, None, force=force)
-    judge = functools.partial(_judge, encoding=encoding) if check else None
+    judge = _Judge(encoding)
     options = {
         "labels": labels or [],
         "inputs": inputs or [],
         "encoding": encoding,
-        "judge": judge,
+        "judge": judge if check else None,
     }
     made = _spec_text(what, path, options)
     validate(parse(made.text, f"init {what}"))  # the name may not be valid for a spec
@@ -97,6 +96,8 @@ def init(
     outputs.write_output(path, made.text.encode("utf-8", "backslashreplace"), None, force=force)
     if made.found:
         screen.say(f"found {made.found}")
+    if judge.told:
+        screen.say(judge.told)
     screen.say(f"{path} written; run it with: gridcnn run {path}")
 
 
@@ -124,28 +125,44 @@ def _file(what: str, name: str | None) -> Path:
     return Path(name if name.endswith(_SPECS) else f"{name}.yaml")
 
 
-def _judge(file: str, label: str | None, encoding: str | None) -> Layout | Part | None:
-    """Return the layout of a table's columns in a grid, or the longest part of them in order.
+class _Judge:
+    """Judges tables, and remembers the verdict in the words of a run.
 
-    Raises:
-        ColumnPermutableError: the order of its columns means nothing.
+    Attributes:
+        told: the verdict that lets a spec be written; empty if no table was judged.
     """
-    from gridcnn.checking import check
 
-    try:
-        verdict = check(file, label, encoding=encoding)
-    except DataError:
-        return None  # too few rows or columns for a verdict
-    if verdict.parts:
-        return max(verdict.parts, key=lambda part: part.columns)
-    if verdict.decision == "permutable":
-        verdict_text = "\n".join((*verdict.evidence, *verdict.advice))
-        raise ColumnPermutableError(
-            f"{file}: the order of its columns means nothing, so a convolutional network is the "
-            f"wrong tool\n{verdict_text}\nif one column holds the texts to classify, name it: "
-            "--input COLUMN; to write a spec anyway, give --no-check"
-        )
-    return verdict.layout
+    def __init__(self, encoding: str | None) -> None:
+        self.encoding, self.told = encoding, ""
+
+    def __call__(self, file: str, label: str | None) -> Layout | Part | None:
+        """Return the layout of a table's columns in a grid, or the longest part of them in order.
+
+        Raises:
+            ColumnPermutableError: the order of its columns means nothing.
+        """
+        from gridcnn.checking import check
+        from gridcnn.cli.display import check_lines
+        from gridcnn.order.guard import Checked
+        from gridcnn.order.verdict import Verdict
+
+        try:
+            verdict = check(file, label, encoding=self.encoding)
+        except DataError as error:  # too few rows or columns for a verdict
+            evidence = tuple(problem.message for problem in error.problems)
+            verdict = Verdict("undecided", evidence)
+        if verdict.parts:
+            return max(verdict.parts, key=lambda part: part.columns)
+        if verdict.decision == "permutable":
+            verdict_text = "\n".join((*verdict.evidence, *verdict.advice))
+            raise ColumnPermutableError(
+                f"{file}: the order of its columns means nothing, so a convolutional network is "
+                f"the wrong tool\n{verdict_text}\nif one column holds the texts to classify, name "
+                "it: --input COLUMN; to write a spec anyway, give --no-check"
+            )
+        # The rest of the advice on a grid is already in the spec.
+        self.told = check_lines(Checked("reject", {"order": verdict}))[0]
+        return verdict.layout
 
 
 def _spec_text(what: str, path: Path, options: dict[str, Any]) -> Starter:

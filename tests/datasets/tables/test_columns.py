@@ -130,3 +130,60 @@ def test_what_cannot_be_read_is_told(
 
     with pytest.raises(DataError, match=message):
         look_at(str(tmp_path / name))
+
+
+WORDS = [
+    "the",
+    "phone",
+    "works",
+    "well",
+    "but",
+    "its",
+    "screen",
+    "broke",
+    "after",
+    "two",
+    "days",
+    "and",
+    "nobody",
+    "answers",
+]
+SENTENCES = [" ".join(np.roll(WORDS, n)[: 4 + n % 5]) for n in range(30)]
+PEOPLE = [
+    f"{first} {last}"
+    for first in ("Ann", "Bo", "Cy")
+    for last in ["Lee", "Ray", "Fox", "Orr", "Day"]
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "is_text"),
+    [
+        ("customer_review", SENTENCES, True),
+        ("reviewText", SENTENCES, True),
+        ("feedback", SENTENCES, True),
+        ("text", [text.split()[0] for text in SENTENCES], True),  # single words, but called so
+        ("review_id", [f"{n * 7919:08x}" for n in range(30)], False),
+        ("message_file", [f"{text}.txt" for text in SENTENCES], False),
+        ("comment_author", PEOPLE * 2, False),
+        ("company", [f"{person} & Sons" for person in PEOPLE * 2], False),
+        ("residence", [f"{n} Main Street" for n in range(30)], False),
+    ],
+)
+def test_names_and_identifiers_are_no_texts(
+    tmp_path: Path, name: str, texts: list[str], is_text: bool
+) -> None:
+    """The last word of a column's name tells what it holds, and so do its cells."""
+    frame = pd.DataFrame({name: texts, "kind": ["ham", "spam", "ham"] * 10})
+
+    if is_text:
+        assert looked(tmp_path, frame).input == name
+    else:
+        with pytest.raises(DataError, match="not clear which columns to classify"):
+            looked(tmp_path, frame)
+
+
+def test_a_title_of_people_beside_numbers_is_no_text(tmp_path: Path) -> None:
+    frame = NUMBERS.assign(title=["Mr", "Ms", "Dr"] * 10)
+
+    assert looked(tmp_path, frame, label="kind").input == ("left", "right")
