@@ -7,6 +7,7 @@ import gc
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -112,6 +113,93 @@ def test_an_owner_starts_over_in_children_as_long_as_it_lives() -> None:
 
     assert code_of_child(lambda: started == ["kept"]) == 0
     assert (kept.name, started) == ("kept", [])
+
+
+INTERRUPTED = """
+import _thread, os, signal, sys
+
+moment = sys.argv[1]
+# C code, so that the first line of Python that follows is one of `forks`.
+interrupt = lambda: os.register_at_fork(**{moment: _thread.interrupt_main})
+if moment != "before":  # those before a fork are called in the reverse order
+    interrupt()
+from gridcnn import forks
+if moment == "before":
+    interrupt()
+
+class Lock:
+    held = 0
+    def __enter__(self): self.held += 1
+    def __exit__(self, *_): self.held -= 1
+
+class Owner:
+    started = 0
+    def start_over(self): self.started += 1
+
+lock, owner, parent = Lock(), Owner(), os.getpid()
+forks.hold_over_forks(lock)
+forks.start_over_in_children(owner)
+try:
+    os.fork()
+    told = "goes on"
+except KeyboardInterrupt:
+    told = "is interrupted"
+is_child = os.getpid() != parent
+assert lock.held == 0
+assert owner.started == is_child
+assert "owner=0" in repr(forks._turn)
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+if not is_child:
+    assert os.wait()[1] == 0
+print("child" if is_child else "parent", told)
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "printed"),
+    [
+        ("before", ["child goes on", "parent is interrupted"]),
+        ("after_in_parent", ["child goes on", "parent is interrupted"]),
+        ("after_in_child", ["child is interrupted", "parent goes on"]),
+    ],
+)
+def test_ctrl_c_around_a_fork_is_heard_after_it(moment: str, printed: list[str]) -> None:
+    """Python forgets what is raised in between; all locks are free afterwards all the same."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, moment],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.splitlines() == printed, done.stderr
+
+
+@pytest.mark.usefixtures("own_lists")
+def test_ctrl_c_while_locks_are_taken_and_released_is_heard_after_the_fork() -> None:
+    """However often it comes, and whatever lock it comes in."""
+
+    class Lock:
+        held = 0
+
+        def __enter__(self) -> None:
+            self.held += 1
+            signal.raise_signal(signal.SIGINT)
+
+        def __exit__(self, *_: object) -> None:
+            self.held -= 1
+            if os.getpid() == parent:
+                signal.raise_signal(signal.SIGINT)
+
+    locks, parent = (Lock(), Lock()), os.getpid()
+    for lock in locks:
+        forks.hold_over_forks(lock)
+
+    with pytest.raises(KeyboardInterrupt):
+        assert code_of_child(lambda: all(lock.held == 0 for lock in locks)) == 0
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == 0
+    assert all(lock.held == 0 for lock in locks)
 
 
 @pytest.mark.usefixtures("own_lists")
