@@ -81,6 +81,8 @@ def explain(
     ] = False,
     engine: options.Engine = None,
     threads: options.Threads = None,
+    strict: options.Strict = False,
+    quiet: options.Quiet = False,
     force: options.Force = False,
 ) -> None:
     from gridcnn.model import load
@@ -97,8 +99,8 @@ def explain(
     if page is not None:
         outputs.refuse_taken(page, PAGE_MARK, force=force)
     loaded = load(model, engine=engine, threads=threads)
-    name, thing = _thing(loaded, item, text, row)
-    with Bars() as bars:
+    name, thing = _thing(loaded, item, text, row, strict=strict, quiet=quiet)
+    with Bars(shown=not quiet) as bars:
         explained = explain_item(loaded, thing, name=name, label=label, advance=bars.show)
         content = None if page is None else explained.page().encode()
         figure = None if png is None else explained.plot()
@@ -109,6 +111,8 @@ def explain(
         write_figure(figure, png, force=force)
     if as_json:
         screen.say_json(plain)
+        return
+    if quiet:
         return
     _say(explained)
     for path in (page, png):
@@ -154,7 +158,9 @@ def write_figure(figure: Any, path: Path, *, force: bool) -> None:
     outputs.write_output(path, content.getvalue(), PNG_MARK, force=force)
 
 
-def _thing(model: Model, item: str | None, text: str | None, row: int | None) -> tuple[str, Any]:
+def _thing(
+    model: Model, item: str | None, text: str | None, row: int | None, *, strict: bool, quiet: bool
+) -> tuple[str, Any]:
     """Return the name of an item and the item itself."""
     from gridcnn.runs.questions import STDIN, Questions
 
@@ -165,7 +171,8 @@ def _thing(model: Model, item: str | None, text: str | None, row: int | None) ->
     wanted, count = (row or 1) - 1, 0
     found: tuple[str, Any] | None = None
     for part in asked.parts([] if item is None else [item]):
-        screen.say_notes(part.notes, strict=False)
+        if strict or not quiet:
+            screen.say_notes(part.notes, strict=strict)
         if part.problems and found is None:
             raise DataError(*part.problems)
         if found is None and wanted < count + len(part.names):

@@ -129,6 +129,7 @@ def export(
         typer.Option("--text", metavar="TEXT", help="A text for --check. Repeatable."),
     ] = None,
     as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
     force: options.Force = False,
 ) -> None:
     from gridcnn.export.formats import make_format, prepare
@@ -164,10 +165,11 @@ def export(
     facts = {"files": [str(each) for each in written.paths], **written.made.facts, **checked}
     if as_json:
         screen.say_json(facts)
-    else:
+    elif not quiet:
         _say(written, checked)
-    sys.stdout.flush()
-    screen.say_notes(written.made.notes, strict=False)
+    if not quiet:
+        sys.stdout.flush()
+        screen.say_notes(written.made.notes, strict=False)
     if checked and checked["largest_difference"] > ALLOWED:
         raise DataError(
             f"votes of the file differ from those of the model by up to "

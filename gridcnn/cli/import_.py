@@ -47,6 +47,7 @@ def import_(
             "of gridcnn, else numbers from 0.",
         ),
     ] = None,
+    quiet: options.Quiet = False,
     force: options.Force = False,
 ) -> None:
     from gridcnn.export.importing.reading import import_onnx
@@ -64,6 +65,8 @@ def import_(
     made.model.save(folder / FILE_NAME, overwrite=force)
     text = to_yaml(made.model.spec).encode("utf-8", "backslashreplace")
     write_output(folder / _SPEC, text, None, force=force)
+    if quiet:
+        return
     network = made.model.network
     screen.say(f"{folder} written: {_SPEC} and {FILE_NAME}")
     screen.say(

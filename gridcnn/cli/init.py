@@ -76,6 +76,7 @@ def init(
         ),
     ] = True,
     strict: common.Strict = False,
+    quiet: common.Quiet = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     from gridcnn.settings.document import parse
@@ -92,8 +93,11 @@ def init(
     }
     made = _spec_text(what, path, options)
     validate(parse(made.text, f"init {what}"))  # the name may not be valid for a spec
-    screen.say_notes(made.notes, strict=strict)
+    if strict or not quiet:
+        screen.say_notes(made.notes, strict=strict)
     outputs.write_output(path, made.text.encode("utf-8", "backslashreplace"), None, force=force)
+    if quiet:
+        return
     if made.found:
         screen.say(f"found {made.found}")
     if judge.told:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gridcnn.cli import screen
+from gridcnn.cli import options, screen
 
 _EXAMPLES = """Make the report of a run again, from the files in its folder.
 
@@ -27,19 +27,22 @@ def add(app: typer.Typer) -> None:
 
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    quiet: options.Quiet = False,
 ) -> None:
     from gridcnn.cli.bars import Bars
     from gridcnn.errors import UserError
     from gridcnn.report.running.writing import gather_again, make_report
 
-    with Bars() as bars:
+    with Bars(shown=not quiet) as bars:
         try:
             gather_again(run, advance=bars.show)
         except UserError as error:
             # The page says it as well, and shows the rest; what is damaged is an error there.
             missing = f"the page has no pictures of items: {error.problems[0]}"
             page = make_report(run)
-            screen.say_note(missing)
+            if not quiet:
+                screen.say_note(missing)
         else:
             page = make_report(run)
-    screen.say(f"report: {page}")
+    if not quiet:
+        screen.say(f"report: {page}")
