@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import os
 import re
 import tempfile
@@ -173,6 +174,7 @@ def section(measured: Mapping[str, Measured]) -> str:
     rows.append(("mean", "", "", "", "", *means, "", ""))
     abouts = list(measured.values())
     loads = ", ".join(each.about["load"] for each in abouts)
+    chances = ", ".join(f"{_standard_error([each]):.3f}" for each in abouts)
     reached = "is reached" if mean["gridcnn"] <= GOAL else "is **not** reached"
     return "\n\n".join(
         (
@@ -187,7 +189,9 @@ def section(measured: Mapping[str, Measured]) -> str:
             "kept for\n  validation, so the last epoch counts. Each set is run once, with seed 0.\n"
             "- The published errors are those of Wang, Yan and Oates (2017), from the README of\n"
             "  cauchyturing/UCR_Time_Series_Classification_Deep_Learning_Baseline.\n"
-            "- With 30 test rows, each of them counts 0.033.\n"
+            f"- The mean error has a standard error of {_standard_error(abouts):.3f}, from the "
+            "number of test rows alone; that\n  of a set is "
+            f"{chances}, in the order of the table.\n"
             "- Network, epochs and the rule for the scaling were chosen on rows held out from the "
             "training rows,\n  and on other data. The test rows were asked more than once: the "
             "network of the article, with 1,000\n  moves of the optimizer, had a mean error of "
@@ -221,6 +225,12 @@ def _later(measured: Mapping[str, Measured]) -> str:
             "results-InceptionTime-85.csv of hfawaz/InceptionTime).",
         )
     )
+
+
+def _standard_error(measured: Sequence[Measured]) -> float:
+    """Return the standard error of the mean of the errors of sets, whose test rows are drawn."""
+    squares = sum(each.error * (1 - each.error) / each.test for each in measured)
+    return math.sqrt(squares) / len(measured)
 
 
 def _means(measured: Sequence[Measured]) -> dict[str, float]:

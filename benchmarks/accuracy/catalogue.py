@@ -322,20 +322,27 @@ _ALL = (
         spec="sms",
         data="Short messages, wanted (ham) and unwanted (spam): SMS Spam Collection, each message "
         "once.",
-        split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
+        split="a fifth of the items for the test, at random, by the spec's seed, each class in the "
+        "same proportion; none for validation, so the last epoch counts.",
         baselines=(LOGISTIC_ONE_HOT, CHARACTERS),
         goals=(Goal(ACCURACY, 0.985), Goal(f"{F1}spam", 0.96)),
         notes=(
-            "An eighth of the messages are spam, about 130 in the test, so divisions differ by a "
-            "few tenths of a point. Five others (seeds 11 to 15) had accuracies of 98.5 to 98.8 %, "
-            "and an F1 of spam of 0.936 to 0.954.",
+            "An eighth of the messages are spam, about 130 in the test: the F1 of spam has a "
+            "standard error of 0.013.",
+            "Windows of four widths and the weight of spam were chosen by five folds of the "
+            "training items: the F1 of spam rose from 0.947 to 0.957, with a standard error of the "
+            "difference of 0.0045. Label smoothing, averaged weights, more epochs and a full "
+            "balance of the classes made no clear difference.",
+            "A first spec, with one window and without weights, had an F1 of 0.9535 on these test "
+            "items, and 0.936 to 0.954 on five other divisions (seeds 11 to 15).",
         ),
     ),
     Case(
         name="news",
         spec="news",
         data="7,600 news items of four kinds, title and text: the test part of AG News.",
-        split=f"{_FIFTH}, by the spec's seed, each class in the same proportion.",
+        split="a fifth of the items for the test, at random, by the spec's seed, each class in the "
+        "same proportion; none for validation, so the last epoch counts.",
         baselines=(LOGISTIC_ONE_HOT, CHARACTERS),
         goals=(Goal(ACCURACY, 0.883), Goal(f"{LEAD}{CHARACTERS.title}", 0.0)),
         published=(
@@ -346,6 +353,14 @@ _ALL = (
                 "arXiv 1509.01626, according to Papers with Code",
                 same_split=False,
             ),
+        ),
+        notes=(
+            "The settings were chosen by three folds of the training items, where 86.8 % were "
+            "right with the best match of each map, and 88.5 % with its mean, label smoothing and "
+            "more dropout; the difference has a standard error of 0.5 points, and the accuracy on "
+            "the test items one of 0.8. Votes of two networks together were right in up to 89.7 %.",
+            "A first spec, with the best matches and a tenth of the items for validation, had "
+            "87.30 % on these test items; n-grams that validation had chosen had 88.29 %.",
         ),
     ),
     Case(

@@ -74,6 +74,16 @@ def test_the_section_says_whether_the_goal_is_reached() -> None:
     assert series.section({}) == ""
 
 
+def test_the_section_says_how_far_chance_reaches() -> None:
+    """The standard errors of independent sets are added as squares: 0.0069 and 0.0113 here."""
+    other = dataclasses.replace(ONE, error=0.15)
+
+    section = series.section({"a": ONE, "b": other})
+
+    assert "a standard error of 0.007, from" in section
+    assert "of a set is 0.007, 0.011, in the order" in " ".join(section.split())
+
+
 def test_the_section_has_what_others_measured_later() -> None:
     """Of sets that have such errors alone, with the means over these."""
     measured = dataclasses.replace(ONE, error=0.2)
