@@ -22,6 +22,7 @@ from gridcnn.errors import SpecError, UserError, quoted, shown, sized
 
 VARIABLE = "GRIDCNN_CLUSTER"
 LOCAL = "local"
+_AUTHENTICATION = "RAY_AUTH_MODE"
 _STORE = 2**29
 """Bytes of the object store of a local cluster; batches and parameters pass through it."""
 _ANSWER_SECONDS = 10.0
@@ -125,13 +126,14 @@ def join(cluster: Cluster, *, cards: bool = False) -> Iterator[int]:
     if ray.is_initialized():
         yield _count(ray, cluster, cards=cards)
         return
-    with _silence(), _own_signals():
-        _start(ray, cluster, cards=cards)
-    try:
-        yield _count(ray, cluster, cards=cards)
-    finally:
+    with _own_authentication():
         with _silence(), _own_signals():
-            ray.shutdown()
+            _start(ray, cluster, cards=cards)
+        try:
+            yield _count(ray, cluster, cards=cards)
+        finally:
+            with _silence(), _own_signals():
+                ray.shutdown()
 
 
 def _start(ray: Any, cluster: Cluster, *, cards: bool) -> None:
@@ -162,7 +164,10 @@ def _start(ray: Any, cluster: Cluster, *, cards: bool) -> None:
     try:
         ray.init(address=cluster.address, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise _no_cluster(cluster.address, str(error).strip().partition("\n")[0]) from None
+        reason = str(error).strip().partition("\n")[0]
+        if not os.environ.get(_AUTHENTICATION):
+            reason += f" (if it asks for a token: {_AUTHENTICATION}=token)"
+        raise _no_cluster(cluster.address, reason) from None
 
 
 def _no_start(error: Exception) -> UserError:
@@ -226,6 +231,28 @@ def _count(ray: Any, cluster: Cluster, *, cards: bool) -> int:
             "machines"
         )
     return cluster.workers or most
+
+
+@contextlib.contextmanager
+def _own_authentication() -> Iterator[None]:
+    """Keep how this process proves who it is to a cluster.
+
+    A local cluster asks for a token, and Ray says so in the environment. That would be left behind,
+    for this process and all that it starts: other clusters may have no token, and none of their
+    workers could be used.
+    """
+    before = os.environ.get(_AUTHENTICATION)
+    try:
+        yield
+    finally:
+        if os.environ.get(_AUTHENTICATION) != before:
+            os.environ.pop(_AUTHENTICATION, None)
+            if before is not None:
+                os.environ[_AUTHENTICATION] = before
+            with contextlib.suppress(ImportError, AttributeError):
+                from ray._raylet import Config
+
+                Config.initialize("")  # reads the environment again
 
 
 @contextlib.contextmanager

@@ -190,6 +190,10 @@ class TorchClusterEngine(TorchEngine):
         super().__init__(engine.network, device=engine.device, precision=engine.precision)
         self.group = TorchGroup(engine, workers, threads)
 
+    def keep(self, cells: Cells) -> Cells:
+        """Return the grids as they are: workers get a part of them in each step."""
+        return cells
+
     def step(
         self,
         parameters: Array,

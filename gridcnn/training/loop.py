@@ -172,6 +172,7 @@ def train(
     refuse_too_large(engine, settings, saved=False)
     method = _method(engine, settings, start)
     refuse_hard_head(settings, engine.head)
+    training, validation = _keep(engine, training, validation, settings)
     looker = Looker(engine, training.grids, training.targets, settings, weights=training.weights)
     state = state or _start(engine, start)
     if isinstance(method, Nudge):
@@ -235,6 +236,17 @@ def _refuse_unusable(engine: Engine, training: Labelled, validation: Labelled | 
                 f"{bad} of {len(part)} {name} items have cells that are NaN or infinite; remove "
                 "them, or fill them in"
             )
+
+
+def _keep(
+    engine: Engine, training: Labelled, validation: Labelled | None, settings: Training
+) -> tuple[Labelled, Labelled | None]:
+    """Return the data where the engine wants it, unless it is changed here in each epoch."""
+    if training.forms is None and not settings.augmentation and not settings.mixup:
+        training = replace(training, grids=engine.keep(training.grids))
+    if validation is not None:
+        validation = replace(validation, grids=engine.keep(validation.grids))
+    return training, validation
 
 
 def _not_finite(grids: Cells) -> int:

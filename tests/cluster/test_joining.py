@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from typing import Any
 
@@ -11,7 +12,13 @@ import pytest
 import gridcnn
 from gridcnn.cluster.crew import common_kind
 from gridcnn.cluster.engine import ClusterEngine
-from gridcnn.cluster.joining import Cluster, join, need_ray, read_cluster
+from gridcnn.cluster.joining import (
+    Cluster,
+    _own_authentication,
+    join,
+    need_ray,
+    read_cluster,
+)
 from gridcnn.cluster.sharing import share
 from gridcnn.contracts.stage import Stage
 from gridcnn.engines.base import make_engine
@@ -81,6 +88,20 @@ def test_an_address_where_nobody_listens_is_told_at_once() -> None:
         pass
     with pytest.raises(UserError, match=r"no Ray cluster at '127\.0\.0\.1:1'"):
         gridcnn.run("xo", cluster="127.0.0.1:1")
+
+
+@pytest.mark.parametrize("before", [None, "disabled"])
+def test_a_local_cluster_leaves_no_way_to_prove_who_one_is(
+    before: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray sets the variable for the cluster that it starts; another one may know no token."""
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if before is not None:
+        monkeypatch.setenv("RAY_AUTH_MODE", before)
+
+    with _own_authentication():
+        os.environ["RAY_AUTH_MODE"] = "token"
+    assert os.environ.get("RAY_AUTH_MODE") == before
 
 
 def test_equal_processors_are_used_as_they_are() -> None:

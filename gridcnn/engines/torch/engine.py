@@ -36,9 +36,10 @@ from gridcnn.engines.base import (
 from gridcnn.engines.native.moves import move
 from gridcnn.engines.native.processor import processor
 from gridcnn.engines.torch.device import find_device
+from gridcnn.engines.torch.kept import KeptCells
 from gridcnn.engines.torch.losses import slopes_of
 from gridcnn.engines.torch.stages import Pass, compute, is_known
-from gridcnn.grid import Array, Cells, OneHot
+from gridcnn.grid import Array, Cells, Held, OneHot
 from gridcnn.network import GROUP, Network, groups_of
 
 _ROUND_BYTES = {"cpu": 2**28, "cuda": 2**32}
@@ -187,6 +188,16 @@ class TorchEngine(Engine):
         running = take_running(self.network, parameters, gradient)
         return StepResult(loss / items, hits, gradient, running)
 
+    def keep(self, cells: Cells) -> Cells:
+        """Return the same grids, sent to the card once, if they take at most half of its memory."""
+        array = cells.indices if isinstance(cells, OneHot) else cells
+        if isinstance(cells, Held) or not 0 < array.nbytes <= _room(self.device):
+            return cells
+        sent = _sent(array, self.device)
+        if sent.ndim == 4:  # as the stages want it
+            sent = sent.contiguous(memory_format=torch.channels_last)
+        return KeptCells(cells, sent, np.arange(len(cells)))  # type: ignore[return-value]
+
     def move(self, name: str, vectors: Sequence[Array], numbers: Sequence[float]) -> bool:
         """Do the optimizer's step on the processor, with the native engine's code."""
         return move(name, vectors, numbers, processor(), self.threads or usable_cores())
@@ -255,11 +266,13 @@ class TorchEngine(Engine):
     def _enter(self, grids: Cells, parameters: Array) -> Tensor:
         """Return grids as a tensor on the device, channels last."""
         kind = _torch_type(parameters)
-        if isinstance(grids, OneHot):
+        held: Any = grids
+        if isinstance(held, KeptCells):
+            values = held.choose(_sent(held.items, self.device))
+            values = values.to(kind) if held.rows is None else _unfold(values, held.rows, kind)
+        elif isinstance(grids, OneHot):
             # The indices are a small part of the cells, and the cells are made on the device.
-            indices = _sent(grids.indices, self.device)
-            rows = torch.arange(grids.rows, device=self.device, dtype=indices.dtype)
-            values = (indices[:, None, None, :] == rows[:, None]).to(kind)
+            values = _unfold(_sent(grids.indices, self.device), grids.rows, kind)
         else:
             with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
                 cells = np.ascontiguousarray(grids, parameters.dtype.newbyteorder("="))
@@ -333,6 +346,20 @@ def _sent(array: Any, device: str) -> Tensor:
     if device.startswith("cuda"):
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
+
+
+def _unfold(indices: Tensor, rows: int, kind: Any) -> Tensor:
+    """Return one-hot grids `(items, 1, rows, columns)` of their indices `(items, columns)`."""
+    numbers = torch.arange(rows, device=indices.device, dtype=indices.dtype)
+    return (indices[:, None, None, :] == numbers[:, None]).to(kind)
+
+
+def _room(device: str) -> int:
+    """Return how many bytes of grids may be kept on a device; none where they are already."""
+    if not device.startswith("cuda"):
+        return 0
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free) // 2
 
 
 def _torch_type(parameters: Array) -> Any:

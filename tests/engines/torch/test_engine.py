@@ -14,13 +14,18 @@ import pytest
 from gridcnn.contracts.stage import Backward, Parameter, Stage
 from gridcnn.engines.base import check_choice, make_engine
 from gridcnn.errors import EngineError
-from gridcnn.grid import Array, GridShape
+from gridcnn.grid import Array, GridShape, OneHot
 from gridcnn.network import Network
 from gridcnn.runs.run import run
 from gridcnn.spec.load import load
 from gridcnn.spec.models import STAGES
+from gridcnn.training.loop import Labelled, TrainingState, train
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
+import torch
+
+from gridcnn.engines.torch import engine as engine_module
 
 BUILT_IN: list[Any] = [
     {"convolution": {"filters": 4}},
@@ -107,6 +112,80 @@ def test_rounds_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert_alike(network())
     assert_alike(network([{"convolution": {"filters": 4}}]))
+
+
+def trained(whole: Network, data: Labelled, validation: Labelled) -> TrainingState:
+    engine = make_engine(whole, "torch:cpu", threads=1)
+    return train(engine, data, validation, whole.spec.training)
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_data_that_is_kept_on_the_device_trains_to_the_same_bits(
+    one_hot: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing but the numbers of a step's items is sent."""
+    document = {"stages": BUILT_IN[:4], "head": "voting", "training": {"epochs": 2}}
+    whole = Network(load(document), GridShape(1 if one_hot else 2, 8, 7), classes=3)
+    grids, targets = batch(100)
+    cells: Any = OneHot(np.arange(700, dtype=np.int32).reshape(100, 7) % 8, 8) if one_hot else grids
+    data = Labelled(cells[:80], targets[:80]), Labelled(cells[80:], targets[80:])
+    expected = trained(whole, *data)
+
+    monkeypatch.setattr("gridcnn.engines.torch.engine._room", lambda device: 10**6)
+    sizes: list[tuple[int, ...]] = []
+    send = engine_module._sent
+
+    def look(array: Any, device: str) -> Any:
+        sizes.append(array.shape)
+        return send(array, device)
+
+    monkeypatch.setattr(engine_module, "_sent", look)
+    found = trained(whole, *data)
+    np.testing.assert_array_equal(found.parameters, expected.parameters)
+    assert [each.validation_loss for each in found.history] == [
+        each.validation_loss for each in expected.history
+    ]
+    whole_sets = [
+        each.indices.shape if one_hot else each.shape for each in (cells[:80], cells[80:])
+    ]
+    assert [size for size in sizes if len(size) > 1] == whole_sets
+
+
+def test_grids_that_are_kept_pass_for_an_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gridcnn.engines.torch.engine._room", lambda device: 10**6)
+    grids, _ = batch(10)
+    kept = make_engine(network(), "torch:cpu").keep(grids)
+
+    assert kept.shape == grids.shape
+    np.testing.assert_array_equal(np.asarray(kept[2:7][np.array([3, 1])]), grids[[5, 3]])
+    np.testing.assert_array_equal(kept[4], grids[4])
+    np.testing.assert_array_equal(np.asarray(kept[np.arange(10) > 7]), grids[8:])
+
+
+def test_what_is_too_large_for_the_card_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    grids, _ = batch(10)
+    monkeypatch.setattr("gridcnn.engines.torch.engine._room", lambda device: grids.nbytes - 1)
+
+    assert make_engine(network(), "torch:cpu").keep(grids) is grids
+
+
+def test_grids_are_channels_last_in_every_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As graphics cards want them; also after stages that take them apart."""
+    seen: list[bool] = []
+    convolve = torch.nn.functional.conv2d
+
+    def look(values: Any, *rest: Any, **options: Any) -> Any:
+        seen.append(values.is_contiguous(memory_format=torch.channels_last))
+        return convolve(values, *rest, **options)
+
+    monkeypatch.setattr("torch.nn.functional.conv2d", look)
+    convolution = {"convolution": {"filters": 4}}
+    whole = network([convolution, "normalization", "rectification", "pooling", convolution])
+    grids, targets = batch(20)
+    parameters = whole.starting_parameters()
+    make_engine(whole, "torch:cpu").step(parameters, grids, targets)
+    make_engine(whole, "torch:cpu").logits(parameters, grids)
+    assert seen == [True] * 4
 
 
 def test_bfloat16_is_near() -> None:
