@@ -27,6 +27,8 @@ START_SECONDS = 120.0
 
 _AHEAD = 2
 """Requests that each worker has before training, so that none waits for the next one."""
+_FAILURES = 20
+"""How many workers may die as they start, one after the other, before no more are asked for."""
 
 
 class Crew:
@@ -52,6 +54,7 @@ class Crew:
         self.workers: list[Any] = []
         self._starting: list[tuple[Any, Any]] = []
         self._hired = 0
+        self._failed = 0
         self.lost = 0
         """How many workers have died so far."""
         self._kind: str | None = None
@@ -237,8 +240,11 @@ class Crew:
                 if self._has_agreed:
                     self._ray.get(worker.begin.remote(self._kind, self._network, self._adapter))
             except self._ray.exceptions.RayError:
-                self._hire()
+                self._failed += 1
+                if self._failed < _FAILURES:
+                    self._hire()
                 continue
+            self._failed = 0
             if self._has_agreed and self._kind is None and own != processor():
                 self._ray.kill(worker)  # another kind of processor gives other bits
                 continue
@@ -255,7 +261,7 @@ class Crew:
         """
         end = time.monotonic() + START_SECONDS
         while not (admitted := self._admit(timeout=1)):
-            if time.monotonic() > end:
+            if time.monotonic() > end or not self._starting:
                 raise EngineError(
                     f"all workers have died ({self.lost} so far), and no new one started within "
                     f"{START_SECONDS:.0f} seconds; resume the run once the cluster works again"
@@ -265,8 +271,13 @@ class Crew:
     def _await_first(self, workers: int) -> None:
         """Wait until all have started, or until some have and the time is over."""
         end = time.monotonic() + START_SECONDS
-        while len(self.workers) < workers and time.monotonic() < end:
+        while len(self.workers) < workers and time.monotonic() < end and self._starting:
             self._admit(timeout=1)
+        if not self.workers and not self._starting:
+            raise EngineError(
+                f"workers die as they start ({self._failed} so far); the cluster's own logs, in "
+                "/tmp/ray/session_latest/logs, say why"
+            )
         if not self.workers:
             raise EngineError(
                 f"no worker of {self._threads} threads started within {START_SECONDS:.0f} seconds; "

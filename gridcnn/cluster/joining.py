@@ -246,13 +246,15 @@ def _own_authentication() -> Iterator[None]:
         yield
     finally:
         if os.environ.get(_AUTHENTICATION) != before:
-            os.environ.pop(_AUTHENTICATION, None)
-            if before is not None:
-                os.environ[_AUTHENTICATION] = before
+            # Ray reads the environment again, and keeps what it had if the variable is missing.
+            os.environ[_AUTHENTICATION] = before or "disabled"
             with contextlib.suppress(ImportError, AttributeError):
-                from ray._raylet import Config
+                from ray._raylet import AuthenticationTokenLoader, Config
 
-                Config.initialize("")  # reads the environment again
+                Config.initialize("")
+                AuthenticationTokenLoader.instance().reset_cache()
+            if before is None:
+                del os.environ[_AUTHENTICATION]
 
 
 @contextlib.contextmanager

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import gridcnn
-from gridcnn.cluster.crew import common_kind
+from gridcnn.cluster.crew import Crew, common_kind
 from gridcnn.cluster.engine import ClusterEngine
 from gridcnn.cluster.joining import (
     Cluster,
@@ -102,6 +103,38 @@ def test_a_local_cluster_leaves_no_way_to_prove_who_one_is(
     with _own_authentication():
         os.environ["RAY_AUTH_MODE"] = "token"
     assert os.environ.get("RAY_AUTH_MODE") == before
+
+
+def test_workers_that_die_as_they_start_are_not_asked_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class DeadError(Exception):
+        """Stands for what Ray raises if a worker has died."""
+
+    asked: list[int] = []
+
+    class Ray:
+        exceptions = SimpleNamespace(RayError=DeadError)
+
+        def put(self, value: Any) -> None: ...
+
+        def remote(self, **_: Any) -> Any:
+            return lambda kind: SimpleNamespace(options=lambda **_: SimpleNamespace(remote=start))
+
+        def wait(self, refs: list[Any], **_: Any) -> tuple[list[Any], list[Any]]:
+            return refs[:1], refs[1:]
+
+        def get(self, ref: Any) -> Any:
+            raise DeadError
+
+    def start(number: int, threads: int) -> Any:
+        asked.append(number)
+        return SimpleNamespace(kinds=SimpleNamespace(remote=lambda: number))
+
+    monkeypatch.setattr("gridcnn.cluster.crew.need_ray", Ray)
+    with pytest.raises(EngineError, match="workers die as they start"):
+        Crew(2, 1)
+    assert len(asked) < 30
 
 
 def test_equal_processors_are_used_as_they_are() -> None:

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pickle
 import random
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import gridcnn
 from gridcnn.cluster.joining import Cluster, join, need_ray
-from gridcnn.engines.base import make_engine
 from gridcnn.errors import EngineError
 from gridcnn.grid import Array, GridShape
 from gridcnn.network import GROUP, Network, groups_of
 from gridcnn.spec.load import load
 from gridcnn.training.loop import Labelled, train
 
-pytest.importorskip("torch", reason="PyTorch is not installed")
+if TYPE_CHECKING:
+    from gridcnn.cluster.torch_engine import TorchClusterEngine
+    from gridcnn.cluster.torch_worker import TorchTask
+    from gridcnn.engines.torch.engine import TorchEngine
 
-from gridcnn.cluster import torch_engine
-from gridcnn.cluster.torch_engine import TorchClusterEngine, divide_items, refuse_unshared
-from gridcnn.cluster.torch_worker import TorchTask, TorchWorker
-from gridcnn.engines.torch.engine import TorchEngine
-
+# PyTorch is imported by the tests alone: other tests here measure the memory of this process.
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="PyTorch is not installed"
+)
 KILLS = 2
 ITEMS = 40
 PLAIN: list[Any] = [{"convolution": {"filters": 4}}, "rectification", "pooling"]
@@ -45,9 +47,15 @@ def network(stages: list[Any], dropout: float = 0.0) -> Network:
 
 
 def engine(whole: Network) -> TorchEngine:
-    made = make_engine(whole, "torch:cpu", threads=1)
-    assert isinstance(made, TorchEngine)
-    return made
+    from gridcnn.engines.torch.engine import TorchEngine
+
+    return TorchEngine(whole, threads=1, device="cpu")
+
+
+def cluster_engine(whole: Network, workers: int) -> TorchClusterEngine:
+    from gridcnn.cluster.torch_engine import TorchClusterEngine
+
+    return TorchClusterEngine(engine(whole), workers=workers, threads=1)
 
 
 def batch(items: int = ITEMS) -> tuple[Array, Any]:
@@ -69,6 +77,8 @@ class Alone:
     """Stands for the workers of a group: what they compute is added up here."""
 
     def __init__(self, whole: Network, workers: int) -> None:
+        from gridcnn.cluster.torch_worker import TorchWorker
+
         self.workers = [TorchWorker() for _ in range(workers)]
         for worker in self.workers:
             worker.begin(whole, 1, "cpu", "float32")
@@ -92,6 +102,8 @@ def test_parts_of_a_batch_add_up_to_the_step_of_one_process(
     workers: int, stages: list[Any], dropout: float
 ) -> None:
     """Dropout leaves out the same cells, also in the next batch; some workers have no items."""
+    from gridcnn.cluster.torch_engine import TorchClusterEngine
+
     whole = network(stages, dropout)
     shared = object.__new__(TorchClusterEngine)
     shared.__dict__.update(engine(whole).__dict__)
@@ -110,8 +122,9 @@ def test_parts_of_a_batch_add_up_to_the_step_of_one_process(
 
 @pytest.mark.parametrize("items", [1, 16, 40, 209, 300])
 def test_a_part_has_whole_groups_of_items_and_all_parts_have_all_items(items: int) -> None:
-    whole = network(MIXED)
+    from gridcnn.cluster.torch_engine import divide_items
 
+    whole = network(MIXED)
     groups = [group.stop - group.start for group in groups_of(items)]
     for workers in (1, 2, 3, 7):
         parts = divide_items(whole, items, workers)
@@ -131,6 +144,8 @@ def test_a_part_has_whole_groups_of_items_and_all_parts_have_all_items(items: in
     ],
 )
 def test_a_device_that_workers_do_not_share_is_told(device: str, said: str) -> None:
+    from gridcnn.cluster.torch_engine import refuse_unshared
+
     alone = engine(network(PLAIN))
     alone.device = device
 
@@ -175,7 +190,7 @@ class Killer:
 def test_two_workers_train_as_one_process_also_if_some_are_killed(cluster: Cluster) -> None:
     whole = network(MIXED, 0.2)
     grids, targets = batch(12 * ITEMS)
-    shared = TorchClusterEngine(engine(whole), workers=2, threads=1)
+    shared = cluster_engine(whole, 2)
     killer = Killer(shared)
 
     data, settings = Labelled(grids, targets), whole.spec.training
@@ -192,7 +207,9 @@ def test_two_workers_train_as_one_process_also_if_some_are_killed(cluster: Clust
 
 @pytest.mark.cluster
 def test_a_worker_without_pytorch_is_told(cluster: Cluster, monkeypatch: Any) -> None:
-    class Bare(TorchWorker):
+    from gridcnn.cluster import torch_engine
+
+    class Bare(torch_engine.TorchWorker):
         def begin(self, *_: Any) -> None:
             import sys
 
@@ -202,7 +219,7 @@ def test_a_worker_without_pytorch_is_told(cluster: Cluster, monkeypatch: Any) ->
 
     monkeypatch.setattr(torch_engine, "TorchWorker", Bare)
     with pytest.raises(EngineError, match=r"cannot load PyTorch .*'gridcnn\[cluster,torch\]'"):
-        TorchClusterEngine(engine(network(PLAIN)), workers=1, threads=1)
+        cluster_engine(network(PLAIN), 1)
 
 
 @pytest.mark.cluster
