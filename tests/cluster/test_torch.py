@@ -208,8 +208,9 @@ def test_two_workers_train_as_one_process_also_if_some_are_killed(cluster: Clust
 @pytest.mark.cluster
 def test_a_worker_without_pytorch_is_told(cluster: Cluster, monkeypatch: Any) -> None:
     from gridcnn.cluster import torch_engine
+    from gridcnn.cluster.torch_worker import TorchWorker
 
-    class Bare(torch_engine.TorchWorker):
+    class Bare(TorchWorker):
         def begin(self, *_: Any) -> None:
             import sys
 
