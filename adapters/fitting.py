@@ -75,7 +75,7 @@ def fitting(things: Things, origin: str = "") -> Adapter:
         )
     if not are_paths(things):
         return TextAdapter()
-    paths = [os.fsdecode(each) for each in things if isinstance(each, str | os.PathLike)]
+    paths = [os.fsdecode(thing) for thing in things if isinstance(thing, str | os.PathLike)]
     return fitting_files(Counter(map(_ending, paths)), origin or "the data")()
 
 
@@ -90,10 +90,10 @@ def are_paths(things: Any) -> bool:
         return True
     if isinstance(things, np.ndarray) and things.dtype.kind not in "OUST":
         return True
-    texts = [each for each in things if isinstance(each, str)]
+    texts = [thing for thing in things if isinstance(thing, str)]
     if not texts or not all(isinstance(each, str) or _is_missing(each) for each in things):
         return True
-    files = sum(_ending(each) in _KNOWN or os.path.isfile(each) for each in texts)  # noqa: PTH113
+    files = sum(_ending(text) in _KNOWN or os.path.isfile(text) for text in texts)  # noqa: PTH113
     return 2 * files >= len(texts)
 
 

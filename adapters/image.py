@@ -113,7 +113,9 @@ class ImageAdapter(Adapter):
         Raises:
             DataError: the items are rows of numbers, and not pictures.
         """
-        if len(things) and all(isinstance(each, np.ndarray) and each.ndim == 1 for each in things):
+        if len(things) and all(
+            isinstance(thing, np.ndarray) and thing.ndim == 1 for thing in things
+        ):
             raise DataError(
                 f"an item has the shape {np.shape(things[0])}, and is not a picture: for pictures "
                 "that were flattened, give X.reshape(-1, rows, columns); for rows of a table, "

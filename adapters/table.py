@@ -334,7 +334,7 @@ def _stack(things: Things, width: int | None) -> NDArray[Any] | None:
         type(each) is np.ndarray and each.ndim == 1 and each.dtype.kind in "biuf" for each in things
     ):
         return None
-    lengths = {len(each) for each in things}
+    lengths = {len(thing) for thing in things}
     return np.stack(list(things)) if len(lengths) == 1 and width in (None, *lengths) else None
 
 

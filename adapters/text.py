@@ -50,7 +50,7 @@ _AT_ONCE = 2**20  # characters that are counted together
 def _read_alphabet(value: Any) -> str | tuple[str, ...]:
     symbols = (value,) if isinstance(value, str) else value
     is_list = isinstance(symbols, list | tuple) and 0 < len(symbols) <= _MOST
-    if not is_list or not all(isinstance(each, str) and each for each in symbols):
+    if not is_list or not all(isinstance(symbol, str) and symbol for symbol in symbols):
         raise wanted_error(
             f"a text of characters, a list of up to {_MOST:,} texts, 'classic' or null (quote "
             "what looks like a number)"

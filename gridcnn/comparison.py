@@ -172,7 +172,7 @@ def compare(runs: Sequence[RunLike]) -> Comparison:
     """
     if isinstance(runs, str | os.PathLike | Run | CrossValidation | Repetition):
         runs = [runs]
-    folders = [_folder(each) for each in runs]
+    folders = [_folder(run) for run in runs]
     if not 2 <= len(folders) <= _MOST:
         raise DataError(f"a comparison takes 2 to {_MOST} runs; got {len(folders)}")
     again = [each for number, each in enumerate(folders) if each in folders[:number]]

@@ -731,7 +731,7 @@ def _refuse_unfit(adapter: Adapter, things: Things) -> None:
     """Raise `DataError` if the adapter cannot read items of this kind."""
     remedy = "name another adapter, as changes={'adapter': 'array'}"
     if not isinstance(things, np.ndarray):
-        first = next((each for each in things if each is not None), None)
+        first = next((thing for thing in things if thing is not None), None)
         if isinstance(first, str | os.PathLike) and not adapter.texts and not adapter.suffixes:
             raise DataError(
                 f"X holds texts or paths, such as {shown(first)}, and the adapter {adapter.title} "

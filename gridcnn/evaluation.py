@@ -132,7 +132,7 @@ class Evaluation:
         """The scores of each class, a row for each, as a DataFrame."""
         import pandas as pd
 
-        scores = [vars(each) for each in self.measures.scores]
+        scores = [vars(score) for score in self.measures.scores]
         name = "label" if self.several else "class"
         return pd.DataFrame(scores, index=pd.Index(self.labels, name=name))
 

@@ -151,7 +151,7 @@ def label_measures(
         interval=wilson(right, len(targets)),
         items=len(targets),
         right=_part(without + hits, confusion.sum()),
-        auc=mean_of_known([each.auc for each in scores]),
+        auc=mean_of_known([score.auc for score in scores]),
         average_precision=mean_of_known([each.average_precision for each in scores]),
         balanced_accuracy=mean_of_known(precision[confusion.sum(axis=2) > 0].tolist()) or 0.0,
         macro_f1=mean_of_known([each.f1 for each in scores if each.known]) or 0.0,

@@ -166,7 +166,7 @@ def measures(
         accuracy=right / items if items else 0.0,
         interval=wilson(right, items),
         items=items,
-        auc=mean_of_known([each.auc for each in scores]),
+        auc=mean_of_known([score.auc for score in scores]),
         average_precision=mean_of_known([each.average_precision for each in scores]),
         balanced_accuracy=math.fsum(recalls.values()) / len(recalls) if recalls else 0.0,
         macro_f1=math.fsum(f1s) / len(f1s) if f1s else 0.0,

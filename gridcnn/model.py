@@ -594,9 +594,9 @@ def _check_thresholds(thresholds: Any, labels: int) -> tuple[float, ...]:
         return (EVEN,) * labels
     numbers = list(thresholds) if isinstance(thresholds, Sequence) else []
     wrong = [
-        each
-        for each in numbers
-        if isinstance(each, bool) or not isinstance(each, int | float) or not 0 <= each <= 1
+        number
+        for number in numbers
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1
     ]
     if wrong or len(numbers) != labels:
         raise ValueError(

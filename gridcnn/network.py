@@ -512,7 +512,7 @@ def _gains(network: Network) -> list[float]:
         branches = [
             _Branch(network, source, starts[number]) for source in network.ops[number].sources
         ]
-        damped = [each for each in branches if each.last and not each.normalized]
+        damped = [branch for branch in branches if branch.last and not branch.normalized]
         if len(damped) == len(branches):
             # A single convolution next to longer branches is a shortcut: it passes on the input,
             # whose mean square it keeps. Without one, all branches together keep it.

@@ -320,10 +320,10 @@ def _reason(error: Exception) -> str:
     ):
         if any(isinstance(each, kind) for each in causes):
             return words
-    for each in reversed(causes):
+    for cause in reversed(causes):
         # Those of requests are of the system's kind, too, but have long texts and no such reason.
-        if isinstance(each, OSError) and (each.strerror or type(each) is OSError):
-            return _brief(each.strerror or str(each))
+        if isinstance(cause, OSError) and (cause.strerror or type(cause) is OSError):
+            return _brief(cause.strerror or str(cause))
     closed = (http.client.RemoteDisconnected, http.client.IncompleteRead)
     if any(isinstance(each, closed) for each in causes):
         return "the connection was closed"

@@ -84,7 +84,7 @@ def load(file: str | os.PathLike[str]) -> tuple[NDArray[Any], NDArray[Any] | Non
         labels = stored.read(named["y"]) if len(named["y"]) == len(stacks) else []
         if len({each.dtype.kind for each in labels}) > 1:
             # NumPy would make floats of whole numbers, and texts of numbers.
-            labels = [each.astype(object) for each in labels]
+            labels = [label.astype(object) for label in labels]
         items = _one(stacks, named["X"], place)
         return items, _one(labels, named["y"], place) if labels else None
 

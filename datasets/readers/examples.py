@@ -220,7 +220,7 @@ def _of_rows(items: list[Any]) -> Things:
             raise DataError(f"X[{index}] cannot be read as an array: {reason}") from None
     shapes = {array.shape for array in arrays}
     if len(shapes) == 1 and not (shapes == {()} and arrays[0].dtype.kind == "O"):
-        if not any(isinstance(each, np.ma.MaskedArray) for each in items):
+        if not any(isinstance(item, np.ma.MaskedArray) for item in items):
             return _of_array(_stack(items, arrays))
         return things_of(np.ma.stack(items))
     for index, array in enumerate(arrays):
@@ -236,14 +236,14 @@ def _stack(items: list[Any], arrays: list[NDArray[Any]]) -> NDArray[Any]:
     kinds = {array.dtype.kind for array in arrays}
     if kinds <= set("biuf") or len(kinds) == 1:
         # A list with a text and a number becomes texts in NumPy; as objects both are told apart.
-        plain = kinds <= set("biufcmM") or all(isinstance(each, np.ndarray) for each in items)
+        plain = kinds <= set("biufcmM") or all(isinstance(item, np.ndarray) for item in items)
         return np.stack(arrays) if plain else np.array(items, dtype=object)
     return np.stack([array.astype(object) for array in arrays])
 
 
 def _first(items: Sequence[Any]) -> Any:
     """Return the first item that is not missing; None if all are."""
-    return next((each for each in items if not _is_missing(each)), None)
+    return next((item for item in items if not _is_missing(item)), None)
 
 
 def _is_number(thing: Any) -> bool:
@@ -337,7 +337,7 @@ def _of_frame(frame: Any) -> Things:
 
 def _odd(cells: Iterable[Any]) -> Any:
     """Return the first cell that is not a number."""
-    return next((each for each in cells if not _is_number(each) and not _is_missing(each)), None)
+    return next((cell for cell in cells if not _is_number(cell) and not _is_missing(cell)), None)
 
 
 def _no_column(name: str, value: Any, columns: int) -> str:

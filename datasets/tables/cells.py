@@ -235,7 +235,7 @@ def _floats(values: Any) -> NDArray[np.float64] | None:
     """Return values of a file that knows types as numbers; None if one is not a finite number."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
         numbers = values.astype(np.float64)
-    elif all(each is None or isinstance(each, int | float) for each in values):
+    elif all(value is None or isinstance(value, int | float) for value in values):
         try:
             numbers = np.array([math.nan if each is None else float(each) for each in values])
         except OverflowError:

@@ -265,7 +265,7 @@ class _Finder:
 
     def _looks_like_row(self) -> bool:
         values = [Numbers(".", "none").read([name]) for name in self.rows.names if name]
-        return self.rows.written and sum(each is not None for each in values) * 2 > len(values)
+        return self.rows.written and sum(value is not None for value in values) * 2 > len(values)
 
 
 # Cells ------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def open_lines(path: str) -> Iterator[IO[bytes]]:
                 file = stack.enter_context(PACKED[ending](file))
             elif ending == ".zip":
                 archive = stack.enter_context(zipfile.ZipFile(file))
-                members = [each for each in archive.infolist() if not each.is_dir()]
+                members = [member for member in archive.infolist() if not member.is_dir()]
                 if len(members) != 1:
                     message = (
                         f"holds {len(members)} files; a compressed table must be a single file"

@@ -27,9 +27,9 @@ def sheets_size(path: str) -> int:
     """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        sheets = [each for each in members if _SHEETS.fullmatch(each.filename)]
+        sheets = [member for member in members if _SHEETS.fullmatch(member.filename)]
         others = sum(each.file_size for each in members) - sum(each.file_size for each in sheets)
-        largest = max((_sheet_size(archive, each) for each in sheets), default=0)
+        largest = max((_sheet_size(archive, sheet) for sheet in sheets), default=0)
     return largest + _TEXT * others
 
 
@@ -62,7 +62,7 @@ def tables_size(path: str) -> int:
     A cell, or a row, may say that it is there a billion times; empty ones count if others follow.
     """
     with zipfile.ZipFile(path) as archive:
-        size = sum(each.file_size for each in archive.infolist())
+        size = sum(member.file_size for member in archive.infolist())
         return _TREE * size + _CELL * _repeated_cells(archive)
 
 

@@ -116,8 +116,8 @@ def prepare(
     if path is not None:
         _refuse_name(target, form, model.spec.name)
     paths = form.paths(target)
-    for each in paths.values():
-        refuse_taken(each, form.mark, force=overwrite, remedy=remedy)
+    for file in paths.values():
+        refuse_taken(file, form.mark, force=overwrite, remedy=remedy)
     exported = form.export(model, target)
     contents = {ending: exported.contents[ending] for ending in paths}
     return Written(tuple(paths.values()), form, replace(exported, contents=contents))

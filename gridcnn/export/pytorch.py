@@ -335,7 +335,7 @@ def _file(model: Model, weights: str, code: Code) -> str:
     votes = "torch.sigmoid(network(grids))" if model.several else "network(grids).softmax(1)"
     names = json.dumps(list(model.classes), ensure_ascii=True)
     if len(names) > _WIDTH - 10:
-        lines = "".join(f"    {json.dumps(each, ensure_ascii=True)},\n" for each in model.classes)
+        lines = "".join(f"    {json.dumps(label, ensure_ascii=True)},\n" for label in model.classes)
         names = f"[\n{lines}]"
     return _FILE.format(
         title=model.spec.name,

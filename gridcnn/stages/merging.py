@@ -31,8 +31,8 @@ class Sum(Merge):
     def forward(self, grids: Sequence[Array]) -> tuple[Array, MergeBackward]:
         """Return the sum, added in the order of the inputs; each input gets the whole gradient."""
         total = grids[0].copy()
-        for each in grids[1:]:
-            total += each
+        for grid in grids[1:]:
+            total += grid
 
         def backward(gradient: Array) -> Sequence[Array]:
             return [gradient] * len(grids)
@@ -64,7 +64,7 @@ class Join(Merge):
 
     def forward(self, grids: Sequence[Array]) -> tuple[Array, MergeBackward]:
         """Return all maps; each input gets the gradient of its own."""
-        ends = np.cumsum([each.shape[1] for each in grids])[:-1]
+        ends = np.cumsum([grid.shape[1] for grid in grids])[:-1]
 
         def backward(gradient: Array) -> Sequence[Array]:
             return np.split(gradient, ends, axis=1)

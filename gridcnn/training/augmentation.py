@@ -142,7 +142,9 @@ def _problems(
 
 def changes_things(settings: Training) -> bool:
     """Return whether an augmentation changes things, before grids are made of them."""
-    return any(isinstance(each, ThingAugmentation) for each in settings.augmentation)
+    return any(
+        isinstance(augmentation, ThingAugmentation) for augmentation in settings.augmentation
+    )
 
 
 def changed_thing(settings: Training, thing: Any, adapter: Adapter, *parts: int) -> Any:

@@ -84,8 +84,8 @@ class CheckpointContent(Content):
             raise ValueError(f"'steps' are {self.steps}, not the same for each of {epochs} epochs")
         validated = {
             figure is not None
-            for each in self.history
-            for figure in (each.validation_loss, each.validation_accuracy)
+            for epoch in self.history
+            for figure in (epoch.validation_loss, epoch.validation_accuracy)
         }
         if len(validated) > 1:
             raise ValueError("'history' has a validation for only some epochs")
@@ -169,7 +169,7 @@ def load_checkpoint(path: Path, fingerprint: str, *, engine: Engine) -> Training
         steps=about.steps,
         memory={name.removeprefix(_MEMORY): kept for name, kept in tensors.items()},
         history=_history(about),
-        signs=tuple(Sign(**each.model_dump()) for each in about.signs),
+        signs=tuple(Sign(**sign.model_dump()) for sign in about.signs),
         restarts=about.restarts,
     )
 
@@ -206,7 +206,7 @@ def load_history(path: Path) -> tuple[Epoch, ...]:
 
 
 def _history(about: CheckpointContent) -> tuple[Epoch, ...]:
-    return tuple(Epoch(**each.model_dump()) for each in about.history)
+    return tuple(Epoch(**epoch.model_dump()) for epoch in about.history)
 
 
 def _read(path: Path) -> tuple[dict[str, Array], CheckpointContent]:

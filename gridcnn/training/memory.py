@@ -45,9 +45,9 @@ def least_planned(network: Network, settings: Training, *, saved: bool = True) -
 def _augmentation_bytes(settings: Training, shape: GridShape) -> int:
     """Return the memory that the augmentation of one item takes besides the item, in bytes."""
     works = [
-        each.working_bytes(shape)
-        for each in settings.augmentation
-        if isinstance(each, Augmentation)
+        augmentation.working_bytes(shape)
+        for augmentation in settings.augmentation
+        if isinstance(augmentation, Augmentation)
     ]
     return _FLOAT * shape.cells + max(works) if works else 0
 

@@ -47,7 +47,7 @@ def history_figure(trials: Sequence[TuneTrial], by: SelectBy) -> Figure:
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    scored = [(each.number, each.score.value(by), each.state) for each in trials if each.score]
+    scored = [(trial.number, trial.score.value(by), trial.state) for trial in trials if trial.score]
     complete = [(number, value) for number, value, state in scored if state == "complete"]
     pruned = [(number, value) for number, value, state in scored if state == "pruned"]
     failed = [each.number for each in trials if each.state == "failed"]
@@ -143,7 +143,7 @@ def settings_figure(
     if importances:
         _draw_importances(parts[0, 0].subplots(), importances, short)
     panels = parts[-1, 0].subplots(rows, _ACROSS, squeeze=False)
-    scored = [each for each in trials if each.score is not None]
+    scored = [trial for trial in trials if trial.score is not None]
     for axes, name in zip(panels.flat, names, strict=False):
         _draw_setting(axes, scored, dimensions[name], by)
         axes.set_title(short[name], fontsize="medium")
@@ -175,7 +175,7 @@ def _draw_setting(
     axes: Axes, trials: Sequence[TuneTrial], dimension: Dimension, by: SelectBy
 ) -> None:
     name = dimension.name
-    given = [each for each in trials if name in each.values]
+    given = [trial for trial in trials if name in trial.values]
     numeric = dimension.kind in ("range", "log_range")
     known = [label_text(label) for label in dimension.labels] or ["in", "out"]
     for state, colour, marker in (("pruned", _FAINT, "x"), ("complete", _GIVEN, "o")):

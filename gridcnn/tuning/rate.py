@@ -157,7 +157,7 @@ def _refuse_nudges(spec: Spec) -> None:
 def _refuse_used(folder: Path) -> None:
     """Raise `RunFolderError` if a folder holds anything but an earlier sweep."""
     try:
-        names = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
         raise RunFolderError(f"{folder} cannot be read: {error.strerror or error}") from None
     if folder.exists() and not folder.is_dir():

@@ -94,7 +94,7 @@ class Tuning:
         """The trials as a DataFrame, a row for each: as `trials.csv`, with numbers as numbers."""
         import pandas as pd
 
-        rows = [each.plain() for each in self.trials]
+        rows = [trial.plain() for trial in self.trials]
         rows = [{**row, **row.pop("values")} for row in rows]
         return pd.DataFrame(rows).set_index("trial")
 
@@ -105,7 +105,7 @@ class Tuning:
             "by": self.by,
             "spec": self.spec.model_dump(mode="json", exclude_unset=True),
             "importances": dict(self.importances),
-            "trials": [each.plain() for each in self.trials],
+            "trials": [trial.plain() for trial in self.trials],
         }
 
 

@@ -141,7 +141,7 @@ class Space:
         self.document = document
         self._marks = dict(marks)
         self._at = dict(dimensions)
-        self.dimensions = {each.name: each for each in self._at.values()}
+        self.dimensions = {dimension.name: dimension for dimension in self._at.values()}
 
     def fill(self, pick: Pick) -> Filled:
         """Return the spec with the values that `pick` chooses, which is asked once for each."""
@@ -166,7 +166,7 @@ class Space:
 
     def digest(self) -> str:
         """Return a text that changes with what is searched, and with nothing else."""
-        about = [dataclasses.astuple(each) for each in self.dimensions.values()]
+        about = [dataclasses.astuple(dimension) for dimension in self.dimensions.values()]
         content = json.dumps([self.document.data, about], sort_keys=True, default=str)
         return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()
 

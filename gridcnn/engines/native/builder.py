@@ -414,7 +414,7 @@ class Builder:
         # All items forward, then the head for all of them, then all items back: so the head reads
         # its weights once for several items. A step that mixes the items cuts this into sections.
         values = workspace, first, count, sums
-        forward = [functools.partial(self._pass_forward, each) for each in self._sections]
+        forward = [functools.partial(self._pass_forward, section) for section in self._sections]
         self._in_chunks("forward", arguments, values, forward)
         if head:
             kernel, frame = head

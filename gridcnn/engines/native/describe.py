@@ -139,7 +139,7 @@ def memory(division: Division, items: int) -> Memory:
     most, chains = division.round_items, division.chains
     together = min(items, most)
     # Between two training steps validation data is answered, in rounds that are as large as can be.
-    training = _answering(division, most) + _compiling([each.training_program for each in chains])
+    training = _answering(division, most) + _compiling([chain.training_program for chain in chains])
     # The second and all later rounds have a gradient of their own, which is added to the first.
     training += _FLOAT * division.network.parameters * (2 if items > most else 1)
     for part in division.parts:

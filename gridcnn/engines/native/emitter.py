@@ -223,7 +223,9 @@ class Code:
 
     def run(self, name: str, *arguments: Number) -> None:
         """Call a function of this module, which has no result."""
-        self.line(f"call void @{name}({', '.join(str(self.value(each)) for each in arguments)})")
+        self.line(
+            f"call void @{name}({', '.join(str(self.value(argument)) for argument in arguments)})"
+        )
 
     @contextmanager
     def loop(self, stop: Number, *, start: Number = 0, step: Number = 1) -> Iterator[Value]:

@@ -643,4 +643,4 @@ def _factors(chain: Chain, items: int, random: np.random.Generator | None) -> Fl
     sizes = [values for values, _ in head.kernel.dropouts]
     _, rate = head.kernel.dropouts[0]  # that of all layers
     factors = VotingLayers.dropout_factors(items, sizes, rate, random)
-    return np.concatenate([each.ravel() for each in factors])
+    return np.concatenate([factor.ravel() for factor in factors])

@@ -64,7 +64,7 @@ class ShardTask:
             None if self.targets is None else self.targets[chosen],
             None if self.soft_targets is None else self.soft_targets[chosen],
             self.wants_logits,
-            tuple(each[chosen] for each in self.factors),
+            tuple(factor[chosen] for factor in self.factors),
             tuple(each[chosen] for each in self.stage_factors),
         )
 
@@ -90,7 +90,7 @@ class ShardSums:
     @property
     def nbytes(self) -> int:
         """How many bytes they are."""
-        return self.sums.nbytes + self.results.nbytes + sum(each.nbytes for each in self.rows)
+        return self.sums.nbytes + self.results.nbytes + sum(row.nbytes for row in self.rows)
 
 
 class SharedChain:
@@ -195,7 +195,7 @@ def _rows(builder: Builder) -> list[tuple[int, int]]:
 
 def _flat(arrays: Sequence[Floats]) -> Floats | None:
     """Return what the program takes: one array behind the other; None for nothing."""
-    return np.concatenate([each.ravel() for each in arrays]) if arrays else None
+    return np.concatenate([array.ravel() for array in arrays]) if arrays else None
 
 
 def _count_up(count: int, shard: int, shards: int, items: int) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ def read_join(reader: Reader, node: Node) -> Value:
     if len(forms) > 1 or wanted.get(values[0].form) != axis:
         raise Unsupported("along anything but the channels of grids")
     sizes = [reader.sizes_of(value) for value in values]
-    out = (sum(each[0] for each in sizes), *sizes[0][1:])
+    out = (sum(size[0] for size in sizes), *sizes[0][1:])
     return reader.add("join", {}, values, out)
 
 

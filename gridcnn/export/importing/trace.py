@@ -89,10 +89,10 @@ def trace(path: Path) -> Trace:
     except Exception as error:  # a damaged file makes protobuf raise anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "it is damaged"
         raise ModelFileError(f"{path} is not an ONNX file that can be used: {reason}") from None
-    stored = {each.name for each in model.graph.initializer}
+    stored = {tensor.name for tensor in model.graph.initializer}
     inputs = [each for each in model.graph.input if each.name not in stored]
     if len(inputs) != 1 or not model.graph.output:
-        names = listed([each.name for each in inputs])
+        names = listed([input_.name for input_ in inputs])
         raise ModelFileError(
             f"{path} has {len(inputs)} inputs ({names}); a network with one can be imported"
         )
@@ -116,7 +116,7 @@ def trace(path: Path) -> Trace:
     constants = {**arrays, **{name: each for name, each in values.items() if name not in depends}}
     shapes = {name: np.shape(each) for name, each in values.items()}
     shapes[inputs[0].name] = (1, *sizes[1:])
-    metadata = {each.key: each.value for each in model.metadata_props}
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
     result = output
     makers = {name: node for node in nodes for name in node.outputs}
     while result in makers and makers[result].operator == "Identity":
@@ -136,7 +136,7 @@ def trace(path: Path) -> Trace:
 
 def _refuse_unusual(onnx: Any, model: Any, path: Path) -> None:
     """Raise `ModelFileError` if it has an adapter inside, or operators that ONNX does not have."""
-    metadata = {each.key: each.value for each in model.metadata_props}
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
     if "gridcnn" in metadata and metadata.get("input", "grid") != "grid":
         raise ModelFileError(
             f"{path} is a file of gridcnn, and its adapter is inside; export it again with "

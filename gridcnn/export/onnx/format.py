@@ -76,8 +76,8 @@ class Onnx(Format):
         content = graph.content(model.spec.name, _metadata(self, model, feed))
         facts: dict[str, Any] = {
             "opset": self.opset,
-            "inputs": {each.name: _describe(each) for each in graph.inputs},
-            "outputs": {each.name: _describe(each) for each in graph.outputs},
+            "inputs": {input_.name: _describe(input_) for input_ in graph.inputs},
+            "outputs": {output.name: _describe(output) for output in graph.outputs},
             "input": feed.about,
         }
         return Exported({".onnx": content}, facts, feed.notes)

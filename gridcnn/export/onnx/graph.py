@@ -211,7 +211,7 @@ class Graph:
         )
         model = self.helper.make_model(
             graph,
-            opset_imports=[self.helper.make_opsetid(*each) for each in self._domains.items()],
+            opset_imports=[self.helper.make_opsetid(*item) for item in self._domains.items()],
             ir_version=_LAYOUTS[self.opset],
             producer_name="gridcnn",
             producer_version=VERSION,

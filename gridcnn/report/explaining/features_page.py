@@ -50,7 +50,7 @@ def plain_features(looked: Looked) -> dict[str, Any]:
                 "sees": list(layer.sees),
                 "dead": list(layer.dead),
                 "duplicates": [[one, other, value] for one, other, value in layer.duplicates],
-                "features": [_plain_feature(looked, layer, each) for each in layer.features],
+                "features": [_plain_feature(looked, layer, feature) for feature in layer.features],
             }
             for layer in looked.layers
         ],

@@ -96,7 +96,7 @@ def _move(reach: Reach, first: float, wide: float, step: float) -> Reach:
 
 def _union(reaches: list[Reach]) -> Reach:
     """Return the least that covers all of several, which have the same number of cells."""
-    start = min(each.start for each in reaches)
+    start = min(reach.start for reach in reaches)
     end = max(each.start + each.size for each in reaches)
     return Reach(start, max(each.step for each in reaches), end - start, reaches[0].cells)
 

@@ -141,7 +141,7 @@ def _original(original: Original) -> dict[str, Any]:
         "seconds": original.seconds,
         "wave": original.wave,
         "text": original.text,
-        "symbols": [sign(each) for each in original.symbols],
+        "symbols": [sign(symbol) for symbol in original.symbols],
         "structure": None
         if structure is None
         else {

@@ -73,7 +73,7 @@ def answers_of(rows: Sequence[Sequence[str]], metrics: dict[str, Any], *, first:
             cells.reshape(len(rows), -1)[:, n * count : (n + 1) * count] for n in range(3)
         )
         scores = metrics["test"]["labels"].values()
-        thresholds = tuple(each.get("threshold") or EVEN for each in scores)
+        thresholds = tuple(score.get("threshold") or EVEN for score in scores)
         return Answers(
             names, classes, truths.astype(np.float32), answers.astype(np.int64), votes, thresholds
         )

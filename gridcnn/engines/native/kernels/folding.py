@@ -30,7 +30,7 @@ def joins(ops: Sequence[Op], op: Op, *, answers: bool) -> bool:
 def epsilon_of(ops: Sequence[Op]) -> float | None:
     """Return the epsilon of the normalization that is folded; None if none is."""
     stages = [op.stage for op in ops]
-    return next((each.epsilon for each in stages if isinstance(each, Normalization)), None)
+    return next((stage.epsilon for stage in stages if isinstance(stage, Normalization)), None)
 
 
 def lay_out(site: Site, filters: int, size: int) -> None:

@@ -139,7 +139,7 @@ class Scaling(MapsKernel):
             grid, flow, *numbers = arguments[:6]
             for channels, row in self._rows(code):
                 loaded = [
-                    [code.load(each, channel, kind=kind) for each in numbers]
+                    [code.load(number, channel, kind=kind) for number in numbers]
                     for channel in channels
                 ]
                 with _row_sums(code, channels, arguments[6:], kind) as totals:

@@ -72,12 +72,12 @@ class Voting(HeadKernel):
     @property
     def weights(self) -> int:
         """How many weights all layers have."""
-        return sum(each.layer.inputs * each.layer.outputs for each in self.layers)
+        return sum(layer.layer.inputs * layer.layer.outputs for layer in self.layers)
 
     @property
     def dropouts(self) -> Sequence[tuple[int, float]]:
         """How many values dropout multiplies for each item, and its rate, layer after layer."""
-        return [(each.layer.inputs, each.dropout) for each in self.layers if each.dropout]
+        return [(layer.layer.inputs, layer.dropout) for layer in self.layers if layer.dropout]
 
     @property
     def scales_input(self) -> bool:
@@ -87,7 +87,7 @@ class Voting(HeadKernel):
     @property
     def parts(self) -> Sequence[int]:
         """The outputs of each layer."""
-        return [each.layer.outputs for each in self.layers]
+        return [layer.layer.outputs for layer in self.layers]
 
     def lay_out(self, site: Site) -> None:
         """Take rows for values and gradients, and workspace for the gradient of the input."""
@@ -118,7 +118,7 @@ class Voting(HeadKernel):
         """Return the factors of the input of a layer, from an item on; 0 for none."""
         if not frame.site.training or not self.layers[number].dropout:
             return Value(frame.code, PTR, "null")
-        sizes = [each.layer.inputs if each.dropout else 0 for each in self.layers]
+        sizes = [layer.layer.inputs if layer.dropout else 0 for layer in self.layers]
         items = frame.arguments.number(Argument.ITEMS)
         place = items * sum(sizes[:number]) + first * sizes[number]
         return frame.arguments.optional_address(Argument.FACTORS, place)
@@ -278,9 +278,10 @@ class Voting(HeadKernel):
     def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of the head."""
         notes = [
-            f"{each.layer.inputs:,} values to {each.layer.outputs:,} votes, in vectors of "
-            f"{each.layer.lanes} values" + (f", dropout {each.dropout:g}" if each.dropout else "")
-            for each in self.layers
+            f"{layer.layer.inputs:,} values to {layer.layer.outputs:,} votes, in vectors of "
+            f"{layer.layer.lanes} values"
+            + (f", dropout {layer.dropout:g}" if layer.dropout else "")
+            for layer in self.layers
         ]
         notes.append("gradient of the weights, over the whole batch after the last shard")
         if not step.passes_on:

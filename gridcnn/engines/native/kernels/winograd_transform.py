@@ -71,7 +71,7 @@ class Transform:
         # used for both points.
         values = [combine(code, _product(*self.pairs), cells[::2])]
         for point in self.pairs:
-            rest = _product(*(each for each in self.pairs if each != point))
+            rest = _product(*(pair for pair in self.pairs if pair != point))
             even = combine(code, rest, cells[2::2])
             odd = combine(code, rest, cells[1:-1:2])
             values += _both(code, even, odd, point)
@@ -86,7 +86,7 @@ class Transform:
         # values if k is even, their difference if k is odd, times the positive point**k. 0 counts
         # only for k = 0, and infinity only for the highest k.
         pairs = list(zip(middle[::2], middle[1::2], strict=True))
-        halves = [[code.arithmetic(name, *each) for each in pairs] for name in ("fadd", "fsub")]
+        halves = [[code.arithmetic(name, *pair) for pair in pairs] for name in ("fadd", "fsub")]
         positions = []
         for power in range(self.positions):
             terms = [
