@@ -304,15 +304,18 @@ def _predictors(layout: Layout) -> str:
 
 def describe_mixed(structure: Structure, columns: int) -> str:
     """Return a sentence on columns of different kinds."""
-    names = {
+    plurals = {
         "number": "numbers",
         "category": "categories",
         "text": "texts",
         "date": "dates",
         "identifier": "identifiers",
-        "constant": "one value only",
+        "constant": "constants",
     }
-    kinds = ", ".join(f"{count} {names[kind]}" for kind, count in sorted(structure.kinds.items()))
+    kinds = ", ".join(
+        f"{count} {kind if count == 1 else plurals[kind]}"
+        for kind, count in sorted(structure.kinds.items())
+    )
     if structure.overlap is not None and "number" not in structure.kinds:
         return (
             f"structure: the {columns} columns are categories with alphabets of their own (a "
