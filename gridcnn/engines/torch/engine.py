@@ -193,7 +193,8 @@ class TorchEngine(Engine):
         array = cells.indices if isinstance(cells, OneHot) else cells
         if isinstance(cells, Held) or not 0 < array.nbytes <= _room(self.device):
             return cells
-        sent = _sent(array, self.device)
+        # Not by way of memory that is not paged: PyTorch would not give that back.
+        sent = _tensor(array).to(self.device)
         if sent.ndim == 4:  # as the stages want it
             sent = sent.contiguous(memory_format=torch.channels_last)
         return KeptCells(cells, sent, np.arange(len(cells)))  # type: ignore[return-value]
@@ -332,17 +333,22 @@ def _count(
         return float(losses.sum(dtype=np.float64)), int(head.hits(logits, targets).sum())
 
 
-def _sent(array: Any, device: str) -> Tensor:
-    """Return NumPy's numbers as a tensor on the device; on the processor in the same memory.
-
-    To a graphics card they go by way of memory that is not paged, and nobody waits for them.
-    """
+def _tensor(array: Any) -> Tensor:
+    """Return NumPy's numbers as a tensor on the processor, in the same memory if that can be."""
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("="))
     # PyTorch warns of memory that it must not write to, and refuses strides below 0, which an array
     # of a single item may have.
     if not array.flags.writeable or min(array.strides, default=0) < 0:
         array = array.copy()
-    tensor = torch.from_numpy(array)
+    return torch.from_numpy(array)
+
+
+def _sent(array: Any, device: str) -> Tensor:
+    """Return NumPy's numbers as a tensor on the device; on the processor in the same memory.
+
+    To a graphics card they go by way of memory that is not paged, and nobody waits for them.
+    """
+    tensor = _tensor(array)
     if device.startswith("cuda"):
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

@@ -145,10 +145,7 @@ def test_data_that_is_kept_on_the_device_trains_to_the_same_bits(
     assert [each.validation_loss for each in found.history] == [
         each.validation_loss for each in expected.history
     ]
-    whole_sets = [
-        each.indices.shape if one_hot else each.shape for each in (cells[:80], cells[80:])
-    ]
-    assert [size for size in sizes if len(size) > 1] == whole_sets
+    assert max(len(size) for size in sizes) == 1
 
 
 def test_grids_that_are_kept_pass_for_an_array(monkeypatch: pytest.MonkeyPatch) -> None:
