@@ -315,6 +315,14 @@ _ALL = (
             "spread over the speakers says more.",
             "The settings were chosen by leaving out george, jackson and lucas, on training clips; "
             "nicolas, theo and yweweler were not used.",
+            "Later changes were tried by leaving out two speakers at a time, so that each was "
+            "asked about once, or twice. The spec as it is had 88.2 and 87.0 %. Bands hidden in "
+            "training added 1.0 points, with label smoothing as well 1.3; but over six speakers "
+            "these have standard errors of 1.1 and 1.2, so nothing was changed. A normalization "
+            "after each convolution, fewer mel bands, hiding twice as much, other speeds, and "
+            "keeping the silence at the ends were no better than these, once each. One training "
+            "differs from the next: the votes of eight of these networks together were right in "
+            "90.7 %.",
         ),
     ),
     Case(
