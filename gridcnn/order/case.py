@@ -116,9 +116,13 @@ class Case:
         ordered = self._ordered_layouts(near, line)
         parts: tuple[Part, ...] = ()
         # Parts are stretches of a line; a grid of several rows or channels has no parts. But a part
-        # that is a line makes rows of three look like an order, too.
+        # that is a line makes rows of three look like an order, too: then the line fits as well.
+        merit = max((look.merit for look in near if look.is_ordered), default=0.0)
         in_line = any(
-            look.layout == line and (look.is_ordered or look.is_doubtful) for look in near
+            look.layout == line
+            and (look.is_ordered or look.is_doubtful)
+            and look.merit >= merit - WORTH
+            for look in near
         )
         if not (given or structure.mixed) and (in_line or not ordered):
             doubtful = any(look.is_doubtful for look in near)
