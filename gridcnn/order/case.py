@@ -37,6 +37,9 @@ _MOST_PARTS = 3
 """Stretches that are judged at most: a table has one or two series in it, and each takes time."""
 _NEARLY_ALL = 0.8
 """The share of the columns from which on a stretch is the table itself; the rest is noise."""
+_NEARLY_AS_GOOD = 0.06
+"""How much less merit the line may have than another layout and still come first: of smooth curves
+rows of three are as close by luck."""
 _MANY_CHANNELS = 5
 """Channels from which on they may be an axis; up to four are channels, as colours and bands are."""
 COLUMNS = 2_048
@@ -162,15 +165,14 @@ class Case:
         )
 
     def _ordered_layouts(self, near: Sequence[Neighbours], line: Layout) -> list[Layout]:
-        """Return the layouts that are in order.
+        """Return the layouts that are in order, the best and simplest first.
 
-        If a network can choose, the simplest comes first; else the best and simplest.
+        The line is the simplest of all, and comes first if it is nearly as good.
         """
         merit = max((each.merit for each in near), default=0.0)
         ordered = [each for each in near if each.is_ordered and each.merit >= merit - WORTH]
         ordered = [each for each in ordered if not _has_breaks_inside(each, ordered)]
-        if self.targets is not None and self.is_whole:
-            ordered.sort(key=lambda each: each.price)
+        ordered.sort(key=lambda each: each.layout != line or each.merit < merit - _NEARLY_AS_GOOD)
         if not any(each.is_ordered and each.layout == line for each in near):
             return [each.layout for each in ordered]
         layouts = [each.layout for each in ordered if not _is_the_line(each)]

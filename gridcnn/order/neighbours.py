@@ -189,11 +189,6 @@ class Neighbours:
         return Close(self.layout, self.closeness, self.breaks).merit
 
     @property
-    def price(self) -> float:
-        """What the layout costs: less if it is simpler."""
-        return Close(self.layout, self.closeness, self.breaks).price
-
-    @property
     def is_grouped(self) -> bool:
         """Whether related columns stand together, with no order among them."""
         return self.groups is not None and self.groups.show_none
