@@ -162,7 +162,12 @@ def severity_levels(random: Random, rows: int, most: int) -> Made:
     return Made(np.hstack(parts), classes_by(illness, random), answer)
 
 
-@family("one-hot", {"rows": 800, "days": 14, "levels": 4}, {"rows": 600, "days": 30, "levels": 3})
+@family(
+    "one-hot",
+    {"rows": 800, "days": 14, "levels": 4},
+    {"rows": 600, "days": 30, "levels": 3},
+    shuffles=True,
+)
 def levels_over_time(random: Random, rows: int, days: int, levels: int) -> Made:
     """The pain of every day as "at least 1", "at least 2", ..., day after day.
 
