@@ -43,7 +43,7 @@ from gridcnn.runs.several import (
     refuse_other,
     report_several,
 )
-from gridcnn.runs.watcher import RunWatcher
+from gridcnn.runs.watcher import RunWatcher, as_watcher
 from gridcnn.settings.base import is_whole
 from gridcnn.settings.content import Content, Name
 from gridcnn.spec.changes import Changes
@@ -130,7 +130,7 @@ def cross_validate(
         ColumnPermutableError: the order of the data means nothing.
         TrainingInterrupted: the user stopped it (Ctrl-C); its `folder` can be resumed.
     """
-    watcher = watcher or RunWatcher()
+    watcher = as_watcher(watcher)
     check_choice(engine, threads)
     spread = find_cluster(cluster, workers, threads)
     wanted_folds = _read_folds(folds, resumed=resume is not None)

@@ -379,6 +379,8 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not reset and is_one(given):
             given = [given]
         things = things_of(given)
+        if not reset:
+            self._refuse_lone(things)
         if reset and not isinstance(things, np.ndarray):
             for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
                 self.__dict__.pop(name, None)
@@ -394,6 +396,18 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 else validate_data(self, things, reset=reset, **options)
             )
         return things
+
+    def _refuse_lone(self, things: Things) -> None:
+        """Raise `DataError` if it is a single grid, of which scikit-learn would count columns."""
+        grid = self.model_.network.shape
+        if not isinstance(things, np.ndarray) or things.shape != (grid.rows, grid.columns):
+            return
+        adapter = self.model_.adapter
+        if grid.rows > 1 and adapter.takes_array(2) and adapter.is_lone(things):
+            raise DataError(
+                f"X is a single item, an array of shape {things.shape}; for one item give "
+                "X[numpy.newaxis]"
+            )
 
     def _read_labels(
         self, y: Any, things: Things, sample_weight: ArrayLike | None

@@ -18,6 +18,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from gridcnn.errors import DataError, shown
+
+
+def as_path(value: Any, what: str) -> Path:
+    """Return a path that was given from Python; `what` says what it leads to.
+
+    Raises:
+        DataError: it is something else.
+    """
+    try:
+        return Path(value)
+    except TypeError:
+        raise DataError(f"{what} is given as its path; got {shown(value)}") from None
+
 
 @contextlib.contextmanager
 def write_whole(path: Path, *, replace: bool = True) -> Iterator[IO[bytes]]:

@@ -43,6 +43,7 @@ from gridcnn.errors import (
     quoted,
     shown,
 )
+from gridcnn.files import as_path
 from gridcnn.grid import Array, Cells, GridShape, all_finite
 from gridcnn.gridding import adapted, grids_of
 from gridcnn.label_measures import EVEN, answer_labels, choose_thresholds
@@ -393,7 +394,7 @@ class Model:
         Raises:
             RunFolderError: the file cannot be written there, or is not a gridcnn model.
         """
-        target = Path(path)
+        target = as_path(path, "the file of a model")
         is_free = not os.path.lexists(target)
         if not (overwrite or is_free or kind_of(target) == KIND):
             raise RunFolderError(
@@ -466,7 +467,7 @@ def load(
         UnknownNameError: the engine is unknown.
         EngineError: the engine cannot work with these settings, or on this machine.
     """
-    file = Path(path)
+    file = as_path(path, "a model")
     if file.is_dir():
         if (file / CHECKPOINT).is_file() and not (file / METRICS).is_file():
             return _load_unfinished(file, engine, threads)

@@ -7,7 +7,9 @@ from typing import Any, Self
 
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.contracts.adapter import Adapter
+from gridcnn.datasets.readers.memory import Memory
 from gridcnn.engines.base import Engine, bind, check_choice
+from gridcnn.errors import DataError
 from gridcnn.grid import Array, GridShape
 from gridcnn.gridding import grids_of
 from gridcnn.model import as_things, freeze, maps_after
@@ -37,6 +39,8 @@ class Pipeline:
         EngineError: the engine cannot work like this.
     """
 
+    _columns: Memory | None = None  # of the DataFrame that it was fitted on
+
     def __init__(
         self,
         spec: SpecLike,
@@ -57,9 +61,17 @@ class Pipeline:
         return {**self.__dict__, "_engines": {}}
 
     def fit(self, things: Any, y: object = None) -> Self:  # noqa: ARG002 - scikit-learn's form
-        """Fit the adapter to things, and return the pipeline."""
+        """Fit the adapter to things, and return the pipeline.
+
+        Of a DataFrame, the same columns are taken later, whatever their order.
+
+        Raises:
+            DataError: there are no things, or they cannot be read.
+        """
         adapter = self._adapter()
-        fitted = adapter.fitted(as_things(things, adapter))
+        fitted = adapter.fitted(self._things(things, adapter, columns=None))
+        names = getattr(things, "columns", None)
+        self._columns = None if names is None else Memory(columns=tuple(map(str, names)))
         self.spec = self.spec.model_copy(update={"adapter": fitted})
         return self
 
@@ -85,7 +97,7 @@ class Pipeline:
 
     def _transform(self, things: Any, after: int | str | None) -> Array:
         adapter = self._adapter()
-        many: Sequence[Any] = as_things(things, adapter)
+        many = self._things(things, adapter, columns=self._columns)
         fitted = adapter.fitted(many)
         grids = grids_of(fitted, many, threads=self.threads)
         # There is no trained model yet, and so its settings may still be changed.
@@ -93,6 +105,12 @@ class Pipeline:
         warn_of(remark_notes(remarks), strict=self.strict, stacklevel=3)
         engine, parameters = self._engine(grids.shape)
         return maps_after(engine, parameters, grids.values, after)
+
+    def _things(self, things: Any, adapter: Adapter, *, columns: Memory | None) -> Sequence[Any]:
+        """Return things as a sequence; of a DataFrame, the columns that were there in `fit`."""
+        if things is None:
+            raise DataError("there are no things to transform; got None")
+        return as_things(things, adapter, columns)
 
     def _engine(self, shape: GridShape) -> tuple[Engine, Array]:
         """Return the engine for grids of a shape, and the parameters; both are made once."""

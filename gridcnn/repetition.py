@@ -29,7 +29,7 @@ from gridcnn.runs.several import (
     refuse_other,
     report_several,
 )
-from gridcnn.runs.watcher import RunWatcher
+from gridcnn.runs.watcher import RunWatcher, as_watcher
 from gridcnn.settings.base import Seed, is_whole
 from gridcnn.settings.content import Content, Name
 from gridcnn.spec.changes import Changes
@@ -128,7 +128,7 @@ def repeat(
         ColumnPermutableError: the order of the data means nothing.
         TrainingInterrupted: the user stopped it (Ctrl-C); its `folder` can be resumed.
     """
-    watcher = watcher or RunWatcher()
+    watcher = as_watcher(watcher)
     check_choice(engine, threads)
     spread = find_cluster(cluster, workers, threads)
     count = _read_repeats(repeats, resumed=resume is not None)

@@ -5,6 +5,7 @@ Each form has a loader, which returns one `Sample`; one function judges it.
 
 from __future__ import annotations
 
+import operator
 import os
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from gridcnn.checking.stored import from_arrays
 from gridcnn.checking.tables import from_table
 from gridcnn.datasets.tables.items import ENDINGS
 from gridcnn.datasets.tables.lines import ending_of
-from gridcnn.errors import DataError, Problem, listed, quoted, suggestion
+from gridcnn.errors import DataError, Problem, listed, quoted, shown, suggestion
 from gridcnn.notes import refuse_notes
 from gridcnn.order.sample import Sample, judge
 from gridcnn.order.verdict import Verdict
@@ -79,10 +80,29 @@ def check(
             are notes on it, and it is `strict`.
         SpecError, UnknownNameError: the spec is wrong, or nothing has that name.
     """
+    if shape is not None:
+        shape = _read_shape(shape)
+    if seed is not None and (isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0):
+        raise DataError(f"seed must be a whole number of 0 or more; got {shown(seed)}")
     sample = _sample(X, Asked(y, header, encoding, seed, advance))
     if strict:
         refuse_notes(sample.notes)
     return judge(sample, threads=threads, advance=advance, shape=shape)
+
+
+def _read_shape(shape: Any) -> tuple[int, int]:
+    """Return the rows and columns of a grid as they were given.
+
+    Raises:
+        DataError: they are not two whole numbers of at least 1.
+    """
+    try:
+        rows, columns = (operator.index(each) for each in shape)
+    except (TypeError, ValueError):
+        rows = columns = 0
+    if rows < 1 or columns < 1:
+        raise DataError(f"shape is two whole numbers, (rows, columns); got {shown(shape)}")
+    return rows, columns
 
 
 def _sample(data: Any, request: Asked) -> Sample:

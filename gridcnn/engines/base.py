@@ -299,6 +299,8 @@ class EngineChoice:
     @classmethod
     def parse(cls, text: str | None) -> EngineChoice:
         """Return what a text says; None is the default engine."""
+        if not isinstance(text, str | None):
+            raise EngineError(f"an engine is given by its name; got {shown(text)}")
         name, _, rest = (text or DEFAULT_ENGINE).partition(":")
         words = rest.split(":") if rest else []
         precision = words.pop() if words and words[-1] in PRECISIONS else PRECISIONS[0]

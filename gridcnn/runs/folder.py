@@ -23,7 +23,7 @@ from gridcnn.errors import (
     TrainingInterrupted,
     UserError,
 )
-from gridcnn.files import json_text, read_json, table_text, write_text
+from gridcnn.files import as_path, json_text, read_json, table_text, write_text
 from gridcnn.model import CHECKPOINT, FILE_NAME, METRICS, Model, write_model
 from gridcnn.order.guard import Checked
 from gridcnn.runs import lock
@@ -133,7 +133,7 @@ class RunFolder:
 
     @classmethod
     def _at(cls, out: str | os.PathLike[str], way: Way) -> Self:
-        path = Path(out)
+        path = as_path(out, "a run folder")
         if not lock.is_ours(path / lock.NAME):
             refuse_used(path)  # before anything is written to a folder that is not ours
         new_folders = _make(path)

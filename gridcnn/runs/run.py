@@ -22,6 +22,7 @@ from gridcnn.errors import (
     TrainingInterrupted,
     UserError,
 )
+from gridcnn.files import as_path
 from gridcnn.model import CHECKPOINT
 from gridcnn.network import Network
 from gridcnn.notes import refuse_notes
@@ -34,7 +35,7 @@ from gridcnn.runs.located import Located, is_in_memory, locate, spec_folder
 from gridcnn.runs.outcome import Run, Stopwatch, Trained, finish
 from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.runs.resuming import resumed_spec
-from gridcnn.runs.watcher import RunWatcher
+from gridcnn.runs.watcher import RunWatcher, as_watcher
 from gridcnn.spec.changes import Changes, with_seed
 from gridcnn.spec.load import SpecLike, load
 from gridcnn.spec.models import Spec
@@ -109,7 +110,7 @@ def run(
         raise SpecError("data is spread over the workers of a cluster; name one (--cluster local)")
     spread = asked.address if asked is not None and spread_data else ""
     way = Way("run", engine or DEFAULT_ENGINE, is_in_memory(data), spread)
-    watcher = watcher or RunWatcher()
+    watcher = as_watcher(watcher)
     held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
     with held as (located, folder):
         return carry_out(
@@ -142,7 +143,7 @@ def open_run(
     """
     changes = with_seed(changes, seed)
     if resume is not None:
-        path = Path(resume)
+        path = as_path(resume, "a run folder")
         if out is not None and Path(out).absolute() != path.absolute():
             raise RunFolderError(f"a run resumes in its own folder {path}; leave the other one out")
         _refuse_other_kind(path, way)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gridcnn.engines.base import Engine, Memory
-from gridcnn.errors import TrainingWarning
+from gridcnn.errors import SpecError, TrainingWarning, shown
 from gridcnn.network import Network
 from gridcnn.order.guard import Checked
 from gridcnn.progress import Progress
@@ -76,3 +76,16 @@ class RunWatcher:
 
     def on_end(self, metrics: dict[str, Any], folder: Path) -> None:
         """React to the results of the run, once they are written; `metrics` are all figures."""
+
+
+def as_watcher(watcher: RunWatcher | None) -> RunWatcher:
+    """Return the watcher of a run; None: one that does nothing.
+
+    Raises:
+        SpecError: it is something else, such as a function.
+    """
+    if watcher is None:
+        return RunWatcher()
+    if isinstance(watcher, type) or not hasattr(watcher, "on_epoch"):
+        raise SpecError(f"a watcher is an object of gridcnn.RunWatcher; got {shown(watcher)}")
+    return watcher

@@ -62,6 +62,11 @@ def _each(changes: Changes) -> Iterator[Callable[[], _Change]]:
     if isinstance(changes, Mapping):
         for key, value in changes.items():
             yield functools.partial(_change_of, key, value)
+    elif not isinstance(changes, Iterable):
+        raise SpecError(
+            "changes are a mapping, such as {'training.epochs': 5}, or texts such as "
+            f"'training.epochs=5'; got {shown(changes)}"
+        )
     else:
         for text in [changes] if isinstance(changes, str) else changes:
             yield functools.partial(_parse, text)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gridcnn.contracts.targets import SoftTargets, Targets
 from gridcnn.engines.base import Engine, bind, check_choice
 from gridcnn.errors import RunFolderError, SpecError, TrainingError, TrainingInterrupted
-from gridcnn.files import write_bytes
+from gridcnn.files import as_path, write_bytes
 from gridcnn.grid import Array, Cells
 from gridcnn.pipelines import ready
 from gridcnn.runs.folder import write_table
@@ -124,7 +124,7 @@ def find_learning_rate(
         base = validate(document)
     refuse_impossible(base)
     _refuse_nudges(base)
-    folder = Path("runs") / base.name / "learning_rate" if out is None else Path(out)
+    folder = as_path(out or Path("runs") / base.name / "learning_rate", "a folder")
     _refuse_used(folder)
     watcher = watcher or TuneWatcher()
     try:

@@ -26,6 +26,7 @@ from gridcnn.errors import (
     listed,
     shown,
 )
+from gridcnn.files import as_path
 from gridcnn.network import Network
 from gridcnn.pipelines import ready
 from gridcnn.runs.located import locate, spec_folder
@@ -173,7 +174,7 @@ def tune(
     base = space.spec(own or next(space.samples()))
     refuse_impossible(base)
     _refuse_minutes(base)
-    folder = TuneFolder(Path("runs") / base.name / "tune" if out is None else Path(out))
+    folder = TuneFolder(as_path(out or Path("runs") / base.name / "tune", "a folder"))
     watcher = watcher or TuneWatcher()
     if spread is not None:
         options = {

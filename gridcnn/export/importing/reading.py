@@ -17,6 +17,7 @@ from gridcnn.export.importing.reader import Reader
 from gridcnn.export.importing.steps import Step
 from gridcnn.export.importing.structure import nest
 from gridcnn.export.importing.trace import Trace, session_of, trace
+from gridcnn.files import as_path
 from gridcnn.grid import Array
 from gridcnn.model import Model
 from gridcnn.network import Network
@@ -59,7 +60,7 @@ def import_onnx(
             does not vote for classes, or holds NaN or infinite weights.
         SpecError: `classes` are not as many as the votes.
     """
-    file = Path(path)
+    file = as_path(path, "an ONNX file")
     given = trace(file)
     reader = Reader(given, OPERATORS)
     result = reader.read()
