@@ -29,6 +29,7 @@ from gridcnn.evaluation import Evaluation, compare, compare_labels
 from gridcnn.files import as_written
 from gridcnn.runs.folder import FOLDS, PREDICTIONS, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory
+from gridcnn.runs.means import Means
 from gridcnn.runs.prepare import divide_items, group_items
 from gridcnn.runs.results import has_labels
 from gridcnn.runs.run import open_run
@@ -145,16 +146,8 @@ def cross_validate(
             _plan(located, test, number, len(tests), watcher)
             for number, test in enumerate(tests, 1)
         ]
-        runs = carry_out_plans(
-            plans,
-            folder,
-            engine=engine,
-            threads=threads,
-            watcher=watcher,
-            strict=strict,
-            report=report,
-            cluster=spread,
-        )
+        means = Means(engine, threads, watcher, strict, report, spread)
+        runs = carry_out_plans(plans, folder, means)
         result = _finish(tests, runs, folder)
         if report:
             report_several(folder)

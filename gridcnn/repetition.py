@@ -16,6 +16,7 @@ from gridcnn.engines.base import DEFAULT_ENGINE, check_choice
 from gridcnn.errors import RunFolderError, SpecError, shown
 from gridcnn.runs.folder import PREDICTIONS, REPEATS, RunFolder, Way
 from gridcnn.runs.located import Located, is_in_memory
+from gridcnn.runs.means import Means
 from gridcnn.runs.prepare import divide_items
 from gridcnn.runs.run import open_run
 from gridcnn.runs.several import (
@@ -142,16 +143,8 @@ def repeat(
             _plan(located, seed, number, len(seeds), watcher)
             for number, seed in enumerate(seeds, 1)
         ]
-        runs = carry_out_plans(
-            plans,
-            folder,
-            engine=engine,
-            threads=threads,
-            watcher=watcher,
-            strict=strict,
-            report=report,
-            cluster=spread,
-        )
+        means = Means(engine, threads, watcher, strict, report, spread)
+        runs = carry_out_plans(plans, folder, means)
         result = _finish(seeds, runs, folder)
         if report:
             report_several(folder)

@@ -32,6 +32,7 @@ from gridcnn.pipelines import ready
 from gridcnn.runs.adapting import Adapting
 from gridcnn.runs.folder import CHECK, SPEC, RunFolder, Way, function_of, title_of
 from gridcnn.runs.located import Located, is_in_memory, locate, spec_folder
+from gridcnn.runs.means import Means
 from gridcnn.runs.outcome import Run, Stopwatch, Trained, finish
 from gridcnn.runs.prepare import Prepared, prepare
 from gridcnn.runs.resuming import resumed_spec
@@ -113,17 +114,8 @@ def run(
     watcher = as_watcher(watcher)
     held = open_run(spec, data=data, out=out, changes=changes, seed=seed, resume=resume, way=way)
     with held as (located, folder):
-        return carry_out(
-            located,
-            folder,
-            engine=engine,
-            threads=threads,
-            cluster=asked,
-            watcher=watcher,
-            strict=strict,
-            report=report,
-            spread_data=spread_data,
-        )
+        means = Means(engine, threads, watcher, strict, report, asked, spread_data)
+        return carry_out(located, folder, means)
 
 
 @contextlib.contextmanager
@@ -163,55 +155,48 @@ def open_run(
 def carry_out(
     located: Located,
     folder: RunFolder,
+    means: Means,
     *,
-    engine: str | None,
-    threads: int | None,
-    watcher: RunWatcher,
-    strict: bool,
-    report: bool = False,
     checked: Checked | None = None,
-    cluster: Cluster | None = None,
-    spread_data: bool = False,
 ) -> Run:
     """Run a spec whose data is located, in a folder that is locked.
 
     Args:
         located: the spec, and where its data is.
         folder: where the results are written, and from which training continues if it was stopped.
-        engine, threads, watcher, strict, report: as for `run`.
+        means: what it is carried out with.
         checked: the checkers' verdicts, if they have run before.
-        cluster: where the shards of every batch are computed; None: in this process.
-        spread_data: whether the workers of the cluster read the data, and hold the grids.
     """
+    watcher, cluster = means.watcher, means.cluster
     watch = Stopwatch()
     with folder.stoppable(), contextlib.ExitStack() as stack:
         crew: Crew | None = None
         make_adapting: Callable[..., Adapting] = Adapting
-        if spread_data and cluster is not None:
-            crew, make_adapting = _hire(stack, located, cluster, engine)
+        if means.spread_data and cluster is not None:
+            crew, make_adapting = _hire(stack, located, cluster, means.engine)
         with watch.measure("reading"):
             prepared = prepare(
                 located,
                 advance=watcher.on_reading,
-                threads=threads,
+                threads=means.threads,
                 make_adapting=make_adapting,
                 workers=crew,
             )
-        if strict:
+        if means.strict:
             refuse_notes(prepared.notes)
         _refuse_impatient(prepared)
-        engine_to_train = _engine_for(prepared, engine, threads)
+        engine_to_train = _engine_for(prepared, means.engine, means.threads)
         if prepared.spec.training.calibrate:
             refuse_uncalibrated(engine_to_train.network, prepared.validation.data)
         with watch.measure("checking"):
-            checked = _check(prepared, folder, checked, threads, watcher)
+            checked = _check(prepared, folder, checked, means)
         if prepared.spec.training.minutes is not None:
             with watch.measure("planning"), share(engine_to_train, cluster, crew) as planned:
                 prepared = _plan_minutes(prepared, planned, watcher)
             # With the epochs of the plan, which a checkpoint has with the rest of the spec.
-            engine_to_train = _engine_for(prepared, engine, threads)
+            engine_to_train = _engine_for(prepared, means.engine, means.threads)
         # Their memory is wanted for training.
-        things = prepared.things if report else {}
+        things = prepared.things if means.report else {}
         prepared = dataclasses.replace(prepared, sample=None, things=things)
         shared = stack.enter_context(share(engine_to_train, cluster, crew))
         keeper = _Keeper(shared, prepared, folder, watcher)
@@ -231,10 +216,10 @@ def carry_out(
         answering = engine_to_train if crew is None else shared
         trained = Trained(engine_to_train, prepared, checked, state, answering)
         result = finish(trained, folder, watch)
-    if report:
+    if means.report:
         _report(result, prepared, checked, memory, watcher)
     watcher.on_end(result.metrics, result.folder)
-    if strict:
+    if means.strict:
         signs = [sign["text"] for sign in result.metrics["signs"]]
         refuse_notes([*signs, *result.metrics.get(TEST, {}).get("notes", ())])
     return result
@@ -345,11 +330,7 @@ def _refuse_impatient(prepared: Prepared) -> None:
 
 
 def _check(
-    prepared: Prepared,
-    folder: RunFolder,
-    checked: Checked | None,
-    threads: int | None,
-    watcher: RunWatcher,
+    prepared: Prepared, folder: RunFolder, checked: Checked | None, means: Means
 ) -> Checked | None:
     """Return the checkers' verdicts on the training items; None if the adapter's grids are ordered.
 
@@ -360,8 +341,8 @@ def _check(
         return None
     if checked is not None:
         return checked
-    checked = folder.read_check() or check_order(prepared, threads, watcher)
-    watcher.on_check(checked)
+    checked = folder.read_check() or check_order(prepared, means.threads, means.watcher)
+    means.watcher.on_check(checked)
     return checked
 
 

@@ -31,6 +31,7 @@ from gridcnn.model import METRICS
 from gridcnn.order.guard import Checked
 from gridcnn.runs.folder import SPEC, RunFolder, Way, read_check
 from gridcnn.runs.located import Located
+from gridcnn.runs.means import Means
 from gridcnn.runs.results import read_metrics, read_predictions
 from gridcnn.runs.run import carry_out
 from gridcnn.runs.watcher import RunWatcher
@@ -83,13 +84,7 @@ class Plan:
 def carry_out_plans(
     plans: Sequence[Plan],
     folder: RunFolder,
-    *,
-    engine: str | None,
-    threads: int | None,
-    watcher: RunWatcher,
-    strict: bool,
-    report: bool = False,
-    cluster: Cluster | None = None,
+    means: Means,
 ) -> list[PartRun]:
     """Carry out several runs, one after the other; those that have ended are only read.
 
@@ -99,28 +94,21 @@ def carry_out_plans(
     Args:
         plans: the runs.
         folder: of all of them, locked.
-        engine, threads, watcher, strict, report: as for `gridcnn.run`.
-        cluster: where they are carried out; None: in this process.
+        means: what they are carried out with; with a cluster, each by one of its workers.
 
     Raises:
         RunFolderError: the runs answer with different classes.
     """
-    if cluster is not None:
-        _spread(plans, folder, cluster, engine=engine, strict=strict, report=report)
+    if means.cluster is not None:
+        _spread(plans, folder, means.cluster, means)
     runs: list[PartRun] = []
     for plan in plans:
         with _name_errors(plan.title, is_first=not runs), folder.part(plan.name) as part:
             if not part.has_ended:
                 plan.on_start()
+                located = _own_spec(plan.located, part)
                 carry_out(
-                    _own_spec(plan.located, part),
-                    part,
-                    engine=engine,
-                    threads=threads,
-                    watcher=watcher,
-                    strict=strict,
-                    report=report,
-                    checked=_verdicts(runs),
+                    located, part, dataclasses.replace(means, cluster=None), checked=_verdicts(runs)
                 )
         runs.append(PartRun(read_metrics(part.path), part.path))
         plan.on_end(runs[-1].metrics)
@@ -135,16 +123,11 @@ def report_several(folder: RunFolder) -> None:
     add_several_report(folder.path)
 
 
-def _spread(
-    plans: Sequence[Plan],
-    folder: RunFolder,
-    cluster: Cluster,
-    *,
-    engine: str | None,
-    strict: bool,
-    report: bool,
-) -> None:
+def _spread(plans: Sequence[Plan], folder: RunFolder, cluster: Cluster, means: Means) -> None:
     """Carry out the runs that have not ended on the workers of a cluster."""
+    own = dataclasses.replace(
+        means, threads=cluster.threads, watcher=RunWatcher(), cluster=None
+    )  # of a worker, where nobody follows
     paths = [(folder.path / plan.name).absolute() for plan in plans]
     left = [number for number, path in enumerate(paths) if not (path / METRICS).is_file()]
 
@@ -155,7 +138,7 @@ def _spread(
             paths[number],
             folder.path.absolute(),
             folder.way,
-            (engine, cluster.threads, strict, report),
+            own,
             paths[0] if number else None,
         )
 
@@ -179,11 +162,10 @@ def _carry_out_part(
     path: Path,
     whole: Path,
     way: Way,
-    options: tuple[str | None, int, bool, bool],
+    means: Means,
     first: Path | None,
 ) -> None:
     """Carry out one of several runs, on a worker; `first` has the checkers' verdicts."""
-    engine, threads, strict, report = options
     if not whole.is_dir():
         raise RunFolderError(
             f"a worker finds no folder {whole}; runs on several machines need a folder that all of "
@@ -195,16 +177,8 @@ def _carry_out_part(
     with named, RunFolder.part_of(whole, path, way) as part:
         if part.has_ended:
             return
-        carry_out(
-            _own_spec(located, part),
-            part,
-            engine=engine,
-            threads=threads,
-            watcher=RunWatcher(),
-            strict=strict,
-            report=report,
-            checked=None if first is None else read_check(first),
-        )
+        checked = None if first is None else read_check(first)
+        carry_out(_own_spec(located, part), part, means, checked=checked)
 
 
 def _own_spec(located: Located, folder: RunFolder) -> Located:
