@@ -43,9 +43,12 @@ _AT_ONCE = 100
 _FEWEST = 6
 """Threes of columns of one group that are needed: five or fewer may all be in line by luck (1/3 to
 the power of 5 is 0.4 %)."""
+_EQUAL = 1e-6
+"""A difference that is none. Three columns of a smooth curve put few rows in the same order, so that
+all three are equally alike; such a three says nothing about their order."""
 _IN_LINE = 0.55
 """The part of the threes in line from which on there is an order within groups. By chance it is a
-third; the lowest of the ordered sets, a very smooth one, has 0.47, and the next 0.57."""
+third."""
 _LUCK, _NO_LUCK = 0.05, 0.01
 """Above the first p-value there is no order within groups; up to the second there is. Between them
 neither is shown."""
@@ -61,7 +64,7 @@ class InLine:
     """How many threes of columns side by side are in line: the outer two are the least alike.
 
     Attributes:
-        threes: how many threes there are, all of columns of one group.
+        threes: how many threes there are, all of columns of one group, and not equally alike.
         part: the part of them that are in line.
         p_value: the part of random orders within the groups that do as well.
         orders: how many random orders were tried.
@@ -235,9 +238,10 @@ def order_within(
     ]
     measures = (associations, likeness)
     given = [_in_line(*pair) for pair in zip(measures, threes, strict=True)]
+    telling = [int(_differ(*pair).sum()) for pair in zip(measures, threes, strict=True)]
     as_good, orders = np.zeros(2, np.int64), 0
     tests: list[InLine | None] = [None, None]
-    asked = [number for number in (0, 1) if len(threes[number]) >= _FEWEST]
+    asked = [number for number in (0, 1) if telling[number] >= _FEWEST]
     for more in (_ORDERS, _MORE_ORDERS) if asked else ():
         known = [test for test in tests if test is not None]
         if known and not any(test.is_near for test in known):
@@ -250,7 +254,7 @@ def order_within(
         orders += more
         for number in asked:
             p_value = float(as_good[number] + 1) / (orders + 1)
-            tests[number] = InLine(len(threes[number]), float(given[number]), p_value, orders)
+            tests[number] = InLine(telling[number], float(given[number]), p_value, orders)
     close, profiles = tests
     return Groups(int(groups.max(initial=-1)) + 1, close, profiles)
 
@@ -307,13 +311,29 @@ def _are_of_one_group(columns: Indices, groups: Indices) -> NDArray[np.bool_]:
 def _in_line(associations: NDArray[np.float32], threes: Indices) -> NDArray[np.float64]:
     """Return the part of threes `(..., 3)` whose outer two are less alike than each to the middle.
 
-    `associations` of every two columns are those of their values or of their profiles.
+    `associations` of every two columns are those of their values or of their profiles. Threes whose
+    outer two are as alike as the less alike inner two are left out.
 
     There is one for each order `(..., threes, 3)`.
     """
-    left, middle, right = threes[..., 0], threes[..., 1], threes[..., 2]
-    outer = associations[left, right]
-    inner = np.minimum(associations[left, middle], associations[middle, right])
-    in_line = outer < inner
-    parts: NDArray[np.float64] = in_line.sum(axis=-1) / max(1, in_line.shape[-1])
+    outer, inner = _likeness_of(associations, threes)
+    in_line = outer < inner - _EQUAL
+    telling = np.abs(outer - inner) > _EQUAL
+    parts: NDArray[np.float64] = in_line.sum(axis=-1) / np.maximum(1, telling.sum(axis=-1))
     return parts
+
+
+def _differ(associations: NDArray[np.float32], threes: Indices) -> NDArray[np.bool_]:
+    """Return which threes `(..., 3)` say something: see `_in_line`."""
+    outer, inner = _likeness_of(associations, threes)
+    differ: NDArray[np.bool_] = np.abs(outer - inner) > _EQUAL
+    return differ
+
+
+def _likeness_of(
+    associations: NDArray[np.float32], threes: Indices
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return how alike the outer two of threes are, and the less alike pair with the middle one."""
+    left, middle, right = threes[..., 0], threes[..., 1], threes[..., 2]
+    inner = np.minimum(associations[left, middle], associations[middle, right])
+    return associations[left, right], inner

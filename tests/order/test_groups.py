@@ -88,6 +88,20 @@ def test_noise_hides_the_order_of_a_peak_from_associations_but_not_from_profiles
     assert not within.show_none
 
 
+def test_columns_that_are_equally_alike_say_nothing() -> None:
+    """A smooth curve puts few rows in the same order at neighbouring points: what differs counts."""
+    random = np.random.default_rng(3)
+    places = np.arange(300)
+    peaks = np.exp(-0.5 * np.square((places - random.uniform(0, 300, (12, 1))) / 20))
+    table = np.exp(random.normal(size=(20, 12))) @ peaks
+
+    test = judged(table, Layout(1, 300)).close
+
+    assert test is not None
+    assert test.threes < 200
+    assert test.shows_order
+
+
 def test_figures_in_a_fixed_order_are_no_order() -> None:
     """The same four figures of every department, the last with the least to do with the others."""
     random = np.random.default_rng(0)
