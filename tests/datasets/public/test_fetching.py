@@ -363,7 +363,7 @@ def test_a_full_disk_is_told_before_anything_comes(
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
 
-    with pytest.raises(FetchError, match=r"has 1\.0 MB free, and 400\.0 kB come"):
+    with pytest.raises(FetchError, match=r"has 1\.0 MB free, and 400\.0 kB are needed"):
         fetch((file_at(server.add("a", Place())),), tmp_path)
     assert server.asked == []
 
