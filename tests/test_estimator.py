@@ -105,6 +105,7 @@ def test_every_shape_of_x_is_taken() -> None:
     assert first.fit(random.normal(size=(20, 8, 6, 3)), y).model_.network.shape.channels == 8
 
 
+@pytest.mark.slow
 def test_channels_last_and_first_are_the_same_grids() -> None:
     """Moving the channels changes nothing about the votes."""
     X = np.random.default_rng(0).normal(size=(30, 8, 6, 3))
@@ -322,6 +323,7 @@ def test_the_checker_guards_fit(monkeypatch: pytest.MonkeyPatch, digits: tuple[A
     GridClassifier(SMALL, epochs=1, check="off").fit(*digits)
 
 
+@pytest.mark.slow
 def test_a_table_is_refused_unless_told_otherwise() -> None:
     """The wines' columns may stand in any order: "reject" is the default."""
     X, y = load_wine(return_X_y=True)

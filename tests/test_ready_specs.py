@@ -22,6 +22,8 @@ from gridcnn.settings.document import parse
 from gridcnn.spec.load import load, validate
 from gridcnn.spec.write import to_yaml
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", sorted(ready()))
 def test_a_ready_spec_says_what_it_teaches(name: str) -> None:

@@ -161,6 +161,7 @@ def test_everyone_is_asked_about_the_same_items(small: Outcome) -> None:
     assert small.answers[TEST][1].chosen in NEAREST.choices
 
 
+@pytest.mark.slow
 def test_what_was_measured_reads_back(
     small: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

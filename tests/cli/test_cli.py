@@ -205,6 +205,7 @@ def test_data_that_is_no_grid_ends_with_3(wines: Path) -> None:
     assert not (wines / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("check", "told"),
     [

@@ -83,6 +83,7 @@ def test_evaluate_reads_the_labels(work: Path, model: str) -> None:
     assert "on all items, 48 items" in done.stdout
 
 
+@pytest.mark.slow
 def test_check_and_init_know_the_molecules(work: Path) -> None:
     """The SMILES are what is classified; what has few values is the label."""
     checked = within("check", "names.smi", "--label", "name", "--threads", 1, folder=work)

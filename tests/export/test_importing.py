@@ -43,6 +43,7 @@ def check(path: Path, *, tolerance: float = 1e-5) -> Imported:
 # Our own files ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @hypothesis.given(data=st.data(), opset=st.sampled_from([13, 17, 20, 21]))
 @hypothesis.settings(
     max_examples=30, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]

@@ -21,6 +21,8 @@ from gridcnn.runs.located import locate
 from gridcnn.runs.prepare import divide_for_training
 from gridcnn.spec.load import load
 
+pytestmark = pytest.mark.slow
+
 runtime: Any = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 
 NAMES = sorted(set(ready()) - {"photos"})

@@ -43,6 +43,7 @@ def test_it_is_the_checker_that_gridcnn_brings() -> None:
     assert CHECKERS["order"] is order
 
 
+@pytest.mark.slow
 def test_a_table_of_wines_is_permutable_and_trees_are_advised() -> None:
     wine = load_wine()
 
@@ -121,6 +122,7 @@ def test_too_little_data_is_undecided(items: int, columns: int, told: str) -> No
     assert (verdict.rows, verdict.columns) == (items, columns)
 
 
+@pytest.mark.slow
 def test_the_seed_fixes_the_verdict() -> None:
     wine = load_wine()
 
@@ -136,6 +138,7 @@ def test_it_says_how_many_items_there_are_in_all() -> None:
     assert "looked at 60 of 9,000 rows, drawn at random" in verdict.evidence
 
 
+@pytest.mark.slow
 def test_progress_is_told() -> None:
     steps: list[Progress] = []
     wine = load_wine()
@@ -149,6 +152,7 @@ def test_progress_is_told() -> None:
         assert last.done == last.total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sizes", "looked_at"),
     [

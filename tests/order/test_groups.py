@@ -89,7 +89,7 @@ def test_noise_hides_the_order_of_a_peak_from_associations_but_not_from_profiles
 
 
 def test_columns_that_are_equally_alike_say_nothing() -> None:
-    """A smooth curve puts few rows in the same order at neighbouring points: what differs counts."""
+    """A smooth curve puts few rows in the same order at neighbouring points."""
     random = np.random.default_rng(3)
     places = np.arange(300)
     peaks = np.exp(-0.5 * np.square((places - random.uniform(0, 300, (12, 1))) / 20))

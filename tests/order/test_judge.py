@@ -45,6 +45,7 @@ def test_neither_names_nor_signs_nor_scales_matter(seed: int) -> None:
     assert judged(table + random.normal(size=30)).decision == "grid"
 
 
+@pytest.mark.slow
 def test_what_can_be_swapped_is_permutable() -> None:
     iris, wine = datasets.load_iris(), datasets.load_wine()
     for data in (iris, wine):
@@ -100,6 +101,7 @@ def test_usefulness_alone_can_show_an_order() -> None:
     assert verdict.usefulness.is_useful
 
 
+@pytest.mark.slow
 def test_columns_of_one_alphabet_are_not_called_permutable_for_want_of_evidence() -> None:
     random = np.random.default_rng(3)
     board = random.choice(list("xob"), (400, 9)).astype(object)
@@ -161,6 +163,7 @@ def test_what_is_left_out_is_told() -> None:
     assert "2 of 4,200 values are missing or infinite" in told
 
 
+@pytest.mark.slow
 def test_rows_are_sampled_and_wide_tables_looked_at_in_the_middle() -> None:
     chosen = sample_rows(ROWS + 1_000, 0)
     assert len(chosen) == ROWS

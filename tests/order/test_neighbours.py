@@ -224,6 +224,7 @@ def test_the_same_seed_gives_the_same_answer() -> None:
     assert looked(table, seed=3) == looked(table, seed=3)
 
 
+@pytest.mark.slow
 def test_luck_is_as_rare_as_it_says() -> None:
     # Of 150 meaningless orders hardly any passes; by Bonferroni fewer than ERROR_RATE of them.
     passed = 0

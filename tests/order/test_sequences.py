@@ -99,6 +99,7 @@ def test_items_without_symbols_are_refused() -> None:
         judge_one_hot(empty, 3, None, rows=50, judging=Judging())
 
 
+@pytest.mark.slow
 def test_the_verdict_is_the_same_without_a_training() -> None:
     """If positions are in order, a quick judgement trains no network; else it does."""
     random = np.random.default_rng(0)

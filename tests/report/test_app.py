@@ -16,6 +16,8 @@ from gridcnn.report.app import app_page
 from gridcnn.spec.load import load
 from tests.browser import WIDTHS, broken_pictures, faults_of, overflows, votes_after, votes_in
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 

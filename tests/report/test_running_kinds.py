@@ -22,6 +22,8 @@ from gridcnn.report.running.writing import make_report
 from tests.browser import Pages, faults_at_widths
 from tests.cli.invoke import cli
 
+pytestmark = pytest.mark.slow
+
 WILD = '</script><script>alert("&")</script>'
 LABELS = (WILD, "plain")
 

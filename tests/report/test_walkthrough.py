@@ -20,6 +20,8 @@ from gridcnn.report.walkthrough import (
 from gridcnn.runs.watcher import RunWatcher
 from tests.browser import Pages, faults_at_widths
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def called() -> set[str]:

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("optuna", reason="Optuna is not installed")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_killed_search_goes_on_with_several_processes(tmp_path: Path) -> None:
     """It loses the trial that was running; two make each of the others once."""

@@ -191,6 +191,7 @@ def test_groups_go_with_items() -> None:
         Dataset([1, 2], [0, 1], ["a", "b"], groups=["g"])
 
 
+@pytest.mark.slow
 def test_a_run_keeps_groups_together(tmp_path: Path) -> None:
     """Evaluation afterwards needs no groups."""
     random = np.random.default_rng(0)

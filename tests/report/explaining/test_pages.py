@@ -33,6 +33,8 @@ from gridcnn.report.explaining.words import sentence_of
 from gridcnn.spec.load import load
 from tests.browser import Pages, faults_at_widths, faults_of, overflows
 
+pytestmark = pytest.mark.slow
+
 WILD = '<script>alert("&")</script><!-- <img src=x onerror=alert(1)>'
 CONV = [{"convolution": {"filters": 4}}, "rectification", "pooling"]
 TEXTS = [{"convolution": {"filters": 6, "kernel_size": ["all", 3]}}, "rectification",
