@@ -44,8 +44,8 @@ _FEWEST = 6
 """Threes of columns of one group that are needed: five or fewer may all be in line by luck (1/3 to
 the power of 5 is 0.4 %)."""
 _EQUAL = 1e-6
-"""A difference that is none. Three columns of a smooth curve put few rows in the same order, and are
-equally alike then; such a three says nothing about their order."""
+"""A difference that is none. Three columns of a smooth curve put few rows in the same order: they
+are equally alike then, and such a three says nothing about their order."""
 _IN_LINE = 0.55
 """The part of the threes in line from which on there is an order within groups. By chance it is a
 third."""
