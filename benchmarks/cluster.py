@@ -1,12 +1,16 @@
 """Where training on several machines stops scaling: bytes and time of a step against workers.
 
     python -m benchmarks.cluster [--batch N] [--delay SECONDS] [--json]
+    python -m benchmarks.cluster --here [--batch N]
 
 Measured here, by the processor time of one thread: what a worker takes for each item, and what the
 adding up takes. Counted: the bytes of a step, by the arrays that it really sends. The network is
 then simulated: every worker is a machine of its own, all bytes pass the link of the machine that
 drives, one after the other, and each step has a delay for Ray's calls. Real clusters are quicker
 where transfers overlap with arithmetic, and slower where links are shared.
+
+With `--here`, nothing is simulated: training steps of the workload `colour` are timed on this
+machine, with two threads, with one worker of a local cluster, and with two, in turn.
 """
 
 from __future__ import annotations
@@ -22,6 +26,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.workloads import WORKLOADS
+from gridcnn.cluster.joining import LOCAL, Cluster
+from gridcnn.cluster.sharing import share
 from gridcnn.engines.native.engine import NativeEngine
 from gridcnn.engines.native.sharing import ShardTask, SharedChain
 from gridcnn.grid import GridShape
@@ -116,14 +123,51 @@ def _thread_seconds(work: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
+def time_here(batch: int, *, rounds: int = 3, steps: int = 6) -> dict[str, float]:
+    """Return the seconds of a step in each way: the median over the rounds of the medians in each.
+
+    The ways take turns. Ray is started again for each of them, which is not counted.
+    """
+    workload = WORKLOADS["colour"]
+    whole = workload.network()
+    random = np.random.default_rng(0)
+    grids = random.normal(size=(batch, *workload.shape.sizes)).astype(np.float32)
+    targets = random.integers(0, workload.classes, batch)
+    parameters = whole.starting_parameters()
+    ways: dict[str, tuple[int, Cluster | None]] = {
+        "two threads": (2, None),
+        "one worker": (1, Cluster(LOCAL, 1, 1)),
+        "two workers": (1, Cluster(LOCAL, 2, 1)),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, (threads, cluster) in ways.items():
+            with share(NativeEngine(whole, threads=threads), cluster) as engine:
+                engine.step(parameters, grids, targets)  # compiles
+                times = []
+                for _ in range(steps):
+                    start = time.perf_counter()
+                    engine.step(parameters, grids, targets)
+                    times.append(time.perf_counter() - start)
+            seconds[name].append(statistics.median(times))
+    return {name: statistics.median(each) for name, each in seconds.items()}
+
+
 def main() -> int:
     """Measure and simulate; print a table for each link."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--delay", type=float, default=0.003)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--here", action="store_true")
     given = parser.parse_args()
     batch = max(_ITEMS, given.batch // _ITEMS * _ITEMS)
+    if given.here:
+        found = time_here(batch)
+        for name, took in found.items():
+            faster = found["one worker"] / took
+            print(f"{name:>12} {took:7.3f} s a step, {faster:.2f} times as fast as one worker")
+        return 0
     costs = {name: measure(network(*size), batch) for name, size in SIZES.items()}
     if given.json:
         print(json.dumps({name: asdict(each) for name, each in costs.items()}, indent=2))
