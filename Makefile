@@ -33,7 +33,7 @@ test-lowest: ## the default suite with the lowest versions that pyproject.toml a
 	.venv-lowest/bin/python -m pytest -q
 
 test-slow: ## what takes seconds each: the code of every page, whole runs, other instruction sets
-	$(BIN)/python -m pytest tests -m slow
+	$(BIN)/python -m pytest tests -m "slow and not long"
 
 test-long: ## thousands of random networks, others each time, and whole trainings on real data
 	$(BIN)/python -m pytest tests -m long --hypothesis-profile=others
