@@ -249,3 +249,20 @@ def _drawing() -> list[str]:
     drawn = [line for line in lines if line.startswith("    ")]
     ends = [len(line) - len(line.lstrip("│├└─ ")) for line in drawn]
     return [line[:end] + line[end:].split()[0] for line, end in zip(drawn, ends, strict=True)]
+
+
+def test_no_text_stands_alone() -> None:
+    """A string that is a statement, and no docstring, is the lost second half of a message."""
+    lost = [
+        f"{file.relative_to(ROOT)}:{statement.lineno}"
+        for room in ("gridcnn", "adapters", "datasets")
+        for file in sorted((ROOT / room).rglob("*.py"))
+        for lines in [file.read_text(encoding="utf-8").splitlines()]
+        for statement in ast.walk(ast.parse("\n".join(lines)))
+        if isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+        and '"""' not in lines[statement.lineno - 1]
+    ]
+
+    assert not lost

@@ -100,8 +100,7 @@ def _stack_of(rows: Any) -> NDArray[Any]:
         number = next(n for n, item in enumerate(items) if len(item) != usual)
         raise DataError(
             f"row {number + 1} has {len(items[number])} cells, but most rows have {usual}; all "
-            "must be "
-            "alike"
+            "must be alike"
         )
     if all(isinstance(item, np.ndarray) for item in items):
         if len({item.shape for item in items}) > 1:

@@ -393,8 +393,8 @@ class Adapting:
                 f"on disk, {sized(cache.limit)} are allowed; set {SIZE} to more, or GRIDCNN_CACHE "
                 "to a folder with more room"
             )
-        why = self.told or "not kept on disk: it is not known whether they will be the same the "
-        "next time"
+        unknown = "not kept on disk: it is not known whether they will be the same the next time"
+        why = self.told or unknown
         return f"they are {why}; use less data at a time, or smaller grids"
 
 
