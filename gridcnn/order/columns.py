@@ -16,6 +16,14 @@ from gridcnn.datasets.tables.cells import MISSING
 from gridcnn.room import require_room_for_scipy
 
 Kind = Literal["number", "category", "text", "date", "identifier", "constant"]
+PLURALS: dict[Kind, str] = {
+    "number": "numbers",
+    "category": "categories",
+    "text": "texts",
+    "date": "dates",
+    "identifier": "identifiers",
+    "constant": "constants",
+}
 
 WIDTH = 3
 """Numbers that a column of symbols becomes at most: covariances grow with the square of this."""

@@ -237,8 +237,9 @@ def order_within(
         _threes_of_groups(cells, np.where(_stand_in_runs(cells, groups), groups, -1)),
     ]
     measures = (associations, likeness)
-    given = [_in_line(*pair) for pair in zip(measures, threes, strict=True)]
-    telling = [int(_differ(*pair).sum()) for pair in zip(measures, threes, strict=True)]
+    given, telling = zip(
+        *(_in_line(*pair) for pair in zip(measures, threes, strict=True)), strict=True
+    )
     as_good, orders = np.zeros(2, np.int64), 0
     tests: list[InLine | None] = [None, None]
     asked = [number for number in (0, 1) if telling[number] >= _FEWEST]
@@ -249,12 +250,12 @@ def order_within(
         for start in range(0, more, _AT_ONCE):
             shuffled = _shuffle_within(groups, min(_AT_ONCE, more - start), random)
             for number in asked:
-                others = _in_line(measures[number], shuffled[:, threes[number]])
+                others, _ = _in_line(measures[number], shuffled[:, threes[number]])
                 as_good[number] += int((others >= given[number] - 1e-12).sum())
         orders += more
         for number in asked:
             p_value = float(as_good[number] + 1) / (orders + 1)
-            tests[number] = InLine(telling[number], float(given[number]), p_value, orders)
+            tests[number] = InLine(int(telling[number]), float(given[number]), p_value, orders)
     close, profiles = tests
     return Groups(int(groups.max(initial=-1)) + 1, close, profiles)
 
@@ -308,32 +309,20 @@ def _are_of_one_group(columns: Indices, groups: Indices) -> NDArray[np.bool_]:
     return same
 
 
-def _in_line(associations: NDArray[np.float32], threes: Indices) -> NDArray[np.float64]:
+def _in_line(
+    associations: NDArray[np.float32], threes: Indices
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the part of threes `(..., 3)` whose outer two are less alike than each to the middle.
 
     `associations` of every two columns are those of their values or of their profiles. Threes whose
-    outer two are as alike as the less alike inner two are left out.
+    outer two are as alike as the less alike inner two say nothing, and are left out; how many
+    others there are comes second.
 
     There is one for each order `(..., threes, 3)`.
     """
-    outer, inner = _likeness_of(associations, threes)
-    in_line = outer < inner - _EQUAL
-    telling = np.abs(outer - inner) > _EQUAL
-    parts: NDArray[np.float64] = in_line.sum(axis=-1) / np.maximum(1, telling.sum(axis=-1))
-    return parts
-
-
-def _differ(associations: NDArray[np.float32], threes: Indices) -> NDArray[np.bool_]:
-    """Return which threes `(..., 3)` say something: see `_in_line`."""
-    outer, inner = _likeness_of(associations, threes)
-    differ: NDArray[np.bool_] = np.abs(outer - inner) > _EQUAL
-    return differ
-
-
-def _likeness_of(
-    associations: NDArray[np.float32], threes: Indices
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return how alike the outer two of threes are, and the less alike pair with the middle one."""
     left, middle, right = threes[..., 0], threes[..., 1], threes[..., 2]
     inner = np.minimum(associations[left, middle], associations[middle, right])
-    return associations[left, right], inner
+    ahead = inner - associations[left, right]
+    telling = (np.abs(ahead) > _EQUAL).sum(axis=-1)
+    parts: NDArray[np.float64] = (ahead > _EQUAL).sum(axis=-1) / np.maximum(1, telling)
+    return parts, telling

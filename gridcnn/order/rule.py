@@ -157,8 +157,7 @@ def apply_rule(evidence: Evidence) -> Decision:
         # network does not need their order, and so are faint dependences.
         return "undecided"
     shown_by_use = use is not None and use.is_telling
-    shown_by_units = structure.units is not None and structure.units.are_different
-    shown = shown_by_neighbours or shown_by_use or shown_by_units
+    shown = shown_by_neighbours or shown_by_use or structure.different_units is not None
     return "permutable" if shown else "undecided"
 
 

@@ -44,6 +44,11 @@ class Structure:
     overlap: float | None = None
     units: Units | None = None
 
+    @property
+    def different_units(self) -> Units | None:
+        """The evidence that hardly any two columns are in the same units; None without it."""
+        return self.units if self.units is not None and self.units.are_different else None
+
 
 def structure(columns: Sequence[Column]) -> Structure:
     """Return the evidence of the kinds of columns."""

@@ -11,7 +11,7 @@ import yaml
 
 from gridcnn.errors import listed, quoted
 from gridcnn.order.blocks import Block
-from gridcnn.order.columns import Column
+from gridcnn.order.columns import PLURALS, Column
 from gridcnn.order.groups import Groups, InLine
 from gridcnn.order.judging import ROWS
 from gridcnn.order.layouts import FEWEST_POSITIONS, Layout
@@ -121,7 +121,8 @@ def _reason(verdict: Verdict) -> str:
     if near is not None and near.is_telling:
         return _reason_by_neighbours(verdict, near)
     if verdict.decision == "permutable":
-        if shown_by_units(structure, use):
+        is_useless = use is None or not use.is_telling
+        if is_useless and structure is not None and structure.different_units is not None:
             return "Each column measures something else, in units of its own."
         if use is None:  # only blocks are judged without either
             is_one_hot = verdict.structure is None or "number" not in verdict.structure.kinds
@@ -131,12 +132,6 @@ def _reason(verdict: Verdict) -> str:
     if near is None:
         return f"{_columns(verdict.columns)} have too few possible orders to show one."
     return "Hardly any column depends on another, so no order can be seen."
-
-
-def shown_by_units(structure: Structure | None, use: Usefulness | None) -> bool:
-    """Return whether units decide, as no network has learned anything."""
-    units = None if structure is None else structure.units
-    return units is not None and units.are_different and not (use is not None and use.is_telling)
 
 
 def _reason_by_neighbours(verdict: Verdict, near: Neighbours) -> str:
@@ -219,8 +214,8 @@ def describe_evidence(
         lines.append(f"usefulness: {describe_usefulness(use)}")
     elif asked:
         lines.append("usefulness: too few rows with the same label to train on")
-    units = structure.units
-    if units is not None and units.are_different and not any(look.is_telling for look in near):
+    units = structure.different_units
+    if units is not None and not any(look.is_telling for look in near):
         lines.append(f"units: {_describe_units(units)}")
     if not steady:
         lines.append(UNSTEADY)
@@ -304,16 +299,8 @@ def _predictors(layout: Layout) -> str:
 
 def describe_mixed(structure: Structure, columns: int) -> str:
     """Return a sentence on columns of different kinds."""
-    plurals = {
-        "number": "numbers",
-        "category": "categories",
-        "text": "texts",
-        "date": "dates",
-        "identifier": "identifiers",
-        "constant": "constants",
-    }
     kinds = ", ".join(
-        f"{count} {kind if count == 1 else plurals[kind]}"
+        f"{count} {kind if count == 1 else PLURALS[kind]}"
         for kind, count in sorted(structure.kinds.items())
     )
     if structure.overlap is not None and "number" not in structure.kinds:

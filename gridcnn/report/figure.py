@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gridcnn.errors import DataError
+from gridcnn.order.columns import PLURALS
 from gridcnn.order.lags import Lags
 from gridcnn.order.structure import Structure
 from gridcnn.order.usefulness import Usefulness
@@ -150,10 +151,9 @@ def _draw_accuracy(axes: Axes, use: Usefulness) -> None:
 
 
 def _draw_kinds(axes: Axes, structure: Structure) -> None:
-    names = {"category": "categories", "identifier": "identifiers", "constant": "one value only"}
     kinds = sorted(structure.kinds.items(), key=lambda each: each[1])
     bars = axes.barh(
-        [names.get(kind, f"{kind}s") for kind, _ in kinds],
+        [PLURALS[kind] for kind, _ in kinds],
         [count for _, count in kinds],
         color=_GIVEN,
     )

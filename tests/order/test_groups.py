@@ -169,10 +169,13 @@ def _test(*, given: float, part: float) -> InLine:
     """Return the test of an order of which `part` of all random orders would do as well."""
     random = np.random.default_rng(0)
 
-    def in_line(_: object, threes: NDArray[np.int64]) -> NDArray[np.float64]:
+    def in_line(
+        _: object, threes: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        telling = np.full(threes.shape[:-2], threes.shape[-2])
         if threes.ndim == 2:
-            return np.array(given)
-        return np.where(random.random(len(threes)) < part, 1.0, 0.0)  # as good or not
+            return np.array(given), telling
+        return np.where(random.random(len(threes)) < part, 1.0, 0.0), telling  # as good or not
 
     associations, usable = associated(groups(100, 10, 3))
     with pytest.MonkeyPatch.context() as patch:
