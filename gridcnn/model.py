@@ -549,10 +549,8 @@ def _make(
         if spec.adapter is None or spec.head is None:
             raise SpecError("its spec has no adapter, or no head")
         shape = spec.adapter.shape()
-        network = bind(spec, shape, classes=len(classes), engine=choice[0], threads=choice[1])
-        return Model(
-            spec, classes, parameters(network.network), thresholds=content[2], engine=network
-        )
+        bound = bind(spec, shape, classes=len(classes), engine=choice[0], threads=choice[1])
+        return Model(spec, classes, parameters(bound.network), thresholds=content[2], engine=bound)
     except EngineError:
         raise
     except UserError as error:

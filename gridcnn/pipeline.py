@@ -8,6 +8,7 @@ from typing import Any, Self
 from gridcnn.adapters.array import ArrayAdapter
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.datasets.readers.memory import Memory
+from gridcnn.datasets.tables.frames import is_frame
 from gridcnn.engines.base import Engine, bind, check_choice
 from gridcnn.errors import DataError
 from gridcnn.grid import Array, GridShape
@@ -70,8 +71,9 @@ class Pipeline:
         """
         adapter = self._adapter()
         fitted = adapter.fitted(self._things(things, adapter, columns=None))
-        names = getattr(things, "columns", None)
-        self._columns = None if names is None else Memory(columns=tuple(map(str, names)))
+        self._columns = None
+        if is_frame(things):
+            self._columns = Memory(columns=tuple(map(str, things.columns)))
         self.spec = self.spec.model_copy(update={"adapter": fitted})
         return self
 

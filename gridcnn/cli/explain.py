@@ -171,8 +171,7 @@ def _thing(
     wanted, count = (row or 1) - 1, 0
     found: tuple[str, Any] | None = None
     for part in asked.parts([] if item is None else [item]):
-        if strict or not quiet:
-            screen.say_notes(part.notes, strict=strict)
+        screen.say_notes(part.notes, strict=strict, quiet=quiet)
         if part.problems and found is None:
             raise DataError(*part.problems)
         if found is None and wanted < count + len(part.names):

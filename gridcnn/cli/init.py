@@ -93,8 +93,7 @@ def init(
     }
     made = _spec_text(what, path, options)
     validate(parse(made.text, f"init {what}"))  # the name may not be valid for a spec
-    if strict or not quiet:
-        screen.say_notes(made.notes, strict=strict)
+    screen.say_notes(made.notes, strict=strict, quiet=quiet)
     outputs.write_output(path, made.text.encode("utf-8", "backslashreplace"), None, force=force)
     if quiet:
         return

@@ -105,13 +105,13 @@ def say_note(note: str) -> None:
     messages().print(Text.assemble(("note: ", "bold"), printable(note)))
 
 
-def say_notes(notes: Sequence[str], *, strict: bool) -> None:
-    """Print notes beside the answers; raise `DataError` instead if they are errors."""
+def say_notes(notes: Sequence[str], *, strict: bool, quiet: bool = False) -> None:
+    """Print notes beside the answers, unless quiet; raise `DataError` if they are errors."""
     if strict:
         from gridcnn.notes import refuse_notes
 
         refuse_notes(notes)
-    for note in notes:
+    for note in () if quiet else notes:
         say_note(note)
 
 
