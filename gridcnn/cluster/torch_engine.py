@@ -21,7 +21,7 @@ from gridcnn.cluster.crew import START_SECONDS
 from gridcnn.cluster.joining import need_ray
 from gridcnn.cluster.torch_worker import LostPeerError, TorchTask, TorchWorker
 from gridcnn.contracts.targets import SoftTargets, Targets
-from gridcnn.engines.base import StepResult, generators
+from gridcnn.engines.base import generators
 from gridcnn.engines.torch.engine import TorchEngine
 from gridcnn.engines.torch.stages import is_known, skip_draws
 from gridcnn.errors import EngineError
@@ -194,20 +194,16 @@ class TorchClusterEngine(TorchEngine):
         """Return the grids as they are: workers get a part of them in each step."""
         return cells
 
-    def step(
+    def _sum_all(
         self,
         parameters: Array,
         grids: Cells,
         targets: Targets | SoftTargets,
-        *,
-        weights: Array | None = None,
-        random: np.random.Generator | None = None,
-    ) -> StepResult:
-        """Return loss and gradient of a batch, whose parts the workers compute."""
+        weights: Array | None,
+        random: np.random.Generator | None,
+    ) -> tuple[Array, Array]:
+        """Return the sum of the gradients, whose parts the workers compute, and the logits."""
         items = len(grids)
-        targets, weights = self._check(items, targets, weights)
-        if not items:
-            return StepResult(0.0, 0, np.zeros_like(parameters))
         chances = generators(self.network, random)
 
         def divide(workers: int) -> list[TorchTask]:
@@ -223,7 +219,7 @@ class TorchClusterEngine(TorchEngine):
         for op, chance in zip(self.network.ops, chances, strict=True):
             if chance is not None and chance is random:  # the next batch goes on behind this one
                 skip_draws(op, items, random)
-        return self._finish(parameters, gradient, logits, targets, weights)
+        return gradient, logits
 
     def dismiss(self) -> None:
         """End the workers."""

@@ -128,21 +128,37 @@ class TorchEngine(Engine):
         random: np.random.Generator | None = None,
     ) -> StepResult:
         """Return loss and gradient of a batch, done in rounds."""
-        targets, weights = self._check(len(grids), targets, weights)
-        if not len(grids):
+        items = len(grids)
+        targets = self.head.check_targets(targets, items=items, classes=self.network.output.cells)
+        if weights is not None:
+            weights = check_weights(weights, items=items)
+        if not items:
             return StepResult(0.0, 0, np.zeros_like(parameters))
+        gradient, logits = self._sum_all(parameters, grids, targets, weights, random)
+        loss, hits = _count(self.head, logits, targets, weights)
+        gradient /= items
+        for slot in (slot for op in self.network.ops for slot in op.slots):
+            if slot.parameter.role == "fixed":
+                gradient[slot.part] = 0
+        running = take_running(self.network, parameters, gradient)
+        return StepResult(loss / items, hits, gradient, running)
+
+    def _sum_all(
+        self,
+        parameters: Array,
+        grids: Cells,
+        targets: Targets | SoftTargets,
+        weights: Array | None,
+        random: np.random.Generator | None,
+    ) -> tuple[Array, Array]:
+        """Return the sum of the gradients of a batch, and the logits of its items.
+
+        There is at least one item, and what is given is sound. The caller may write to the sum.
+        """
         chances = generators(self.network, random)
         total, logits = self.sum_up(parameters, grids, targets, weights, chances)
         flat: Array = np.array(total.cpu().numpy(), parameters.dtype.newbyteorder("="))
-        found = np.concatenate([part.cpu().numpy() for part in logits])
-        return self._finish(parameters, flat, found, targets, weights)
-
-    def _check(
-        self, items: int, targets: Targets | SoftTargets, weights: Array | None
-    ) -> tuple[Targets | SoftTargets, Array | None]:
-        """Return targets and weights if there is one for each item."""
-        checked = self.head.check_targets(targets, items=items, classes=self.network.output.cells)
-        return checked, None if weights is None else check_weights(weights, items=items)
+        return flat, np.concatenate([part.cpu().numpy() for part in logits])
 
     def sum_up(
         self,
@@ -169,24 +185,6 @@ class TorchEngine(Engine):
                 logits.append(found)
         assert gradient is not None
         return gradient, logits
-
-    def _finish(
-        self,
-        parameters: Array,
-        gradient: Array,
-        logits: Array,
-        targets: Targets | SoftTargets,
-        weights: Array | None,
-    ) -> StepResult:
-        """Return the result of a step whose items' gradients are added up; it takes these over."""
-        items = len(logits)
-        loss, hits = _count(self.head, logits, targets, weights)
-        gradient /= items
-        for slot in (slot for op in self.network.ops for slot in op.slots):
-            if slot.parameter.role == "fixed":
-                gradient[slot.part] = 0
-        running = take_running(self.network, parameters, gradient)
-        return StepResult(loss / items, hits, gradient, running)
 
     def keep(self, cells: Cells) -> Cells:
         """Return the same grids, sent to the card once, if they take at most half of its memory."""
