@@ -86,8 +86,10 @@ def measure(whole: Network, batch: int) -> Costs:
     (piece,) = engine.pieces()
     shared = SharedChain(engine.chain(piece))
     random = np.random.default_rng(0)
+    shards = len(shared.cuts(_ITEMS)) - 1
     task = ShardTask(
-        first=0,
+        shards=range(shards),
+        all_shards=shards,
         items=batch,
         cells=random.normal(0, 1, (_ITEMS, *SHAPE.sizes)).astype(np.float32),
         targets=random.integers(0, CLASSES, _ITEMS),

@@ -60,9 +60,9 @@ class AnsweringEngine(NativeEngine):
 class ClusterEngine(AnsweringEngine):
     """Gives the bits of the native engine, with any number of workers.
 
-    The workers compute whole shards of each batch, and here their sums become the gradient, shard
-    after shard in their order, as it is in a single process. All else is done here: answers, losses
-    and the optimizer's steps.
+    The workers compute whole shards of each batch and add up those that they have, and here these
+    sums become the gradient, along the same tree as in a single process. All else is done here:
+    answers, losses and the optimizer's steps.
 
     Args:
         network: the network to compute.
@@ -110,8 +110,10 @@ class ClusterEngine(AnsweringEngine):
         one_hot = chain.plan.one_hot
         shared = self._shared.setdefault(one_hot, SharedChain(chain))
         output = options.get("output")
+        shards = len(shared.cuts(len(cells))) - 1
         task = ShardTask(
-            first=0,
+            shards=range(shards),
+            all_shards=shards,
             items=options["items"],
             cells=cells,
             targets=options.get("targets"),
@@ -121,7 +123,7 @@ class ClusterEngine(AnsweringEngine):
             stage_factors=_apart(options.get("stage_factors"), _stage_sizes(chain), len(cells)),
         )
         parts = shared.divide(len(cells), max(len(self.crew.workers), 1))
-        tasks = [_with_request(task.part(part)) for part in parts]
+        tasks = [_with_request(task.part(*part)) for part in parts]
         sums = self.crew.compute(vector, tasks, one_hot=one_hot)
         self.sent += sum(each.nbytes for each in sums)
         if output is not None:

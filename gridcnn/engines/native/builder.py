@@ -4,7 +4,7 @@ The three programs, and their phases. All tasks of a phase are done before the n
 
     forward    fold -> pack -> shard                              many items are answered
     single     fold -> pack -> first -> step 0, ... -> votes      one item, shared among threads
-    training   fold -> pack -> shard -> reduce                    the gradient of a batch
+    training   fold -> pack -> shard -> add_up -> reduce          the gradient of a batch
 
 The memory of a training step, in floats; each part begins with a line of the cache:
 
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gridcnn.engines.native.compiler import key_for
-from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value
+from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, vector
 from gridcnn.engines.native.kernels import cells
 from gridcnn.engines.native.kernels.base import (
     Area,
@@ -47,13 +47,14 @@ from gridcnn.engines.native.layout import Maps
 from gridcnn.engines.native.phases import Arguments, Phases
 from gridcnn.engines.native.plan import Plan
 from gridcnn.engines.native.processor import Processor
-from gridcnn.engines.native.program import MOST_TOGETHER, Arena, Argument, Program
+from gridcnn.engines.native.program import ALIGNED, MOST_TOGETHER, Arena, Argument, Program
 from gridcnn.forks import cached_property
 
 # It changes no bit of a result: see `kernels.base`.
 _MOST_PARTS = 16  # of one step that are done at the same time, for a single item
 _MOST_INLINE = 64  # parts that one function is made of, see `Builder._in_chunks`
 _CHUNK = 32  # parts of a function, where there are more
+_ADDED_TOGETHER = 1024  # floats of each shard's sums that a task adds up
 
 
 class Builder:
@@ -362,15 +363,18 @@ class Builder:
         Without a head, the gradient of the output is given.
         """
         self._emit_shards()
+        self._add_up()
         self._reduce()
         return self._finish(shard=self.plan.shard)
 
     def shards(self) -> Program:
         """Return the part of a training step that each shard has for itself.
 
-        What it leaves in the memory of sums and rows is what `gradient` goes on with.
+        The sums of some shards may be added up there, too. What it leaves in the memory of sums and
+        rows is what `gradient` goes on with.
         """
         self._emit_shards()
+        self._add_up()
         return self._finish(shard=self.plan.shard)
 
     def gradient(self) -> Program:
@@ -378,6 +382,7 @@ class Builder:
         self._lay_out(training=True, together=self.plan.shard)
         self._emit_forward()
         self._emit_backward()  # the jobs call functions that it makes
+        self._add_up()
         self._reduce()
         return self._finish(shard=self.plan.shard)
 
@@ -404,7 +409,7 @@ class Builder:
         """Emit a shard of a training step."""
         code, plan, head = arguments.code, self.plan, self._head(arguments, workspace)
         first, count = _group(arguments, task) if plan.mixes_items else _items(arguments, task)
-        sums = arguments.address(Argument.SUMS, task * (self.sums.size + self.sums.gap))
+        sums = arguments.address(Argument.SUMS, task * self._sums_size)
         # The kernels add to the sums, which still hold those of the step before.
         if self.sums.gap:
             for _, place, floats in self.sums.parts:
@@ -600,11 +605,63 @@ class Builder:
                     code.zero(gradient, self.plan.values[source].size)
         step.kernel.run_backward(frame, maps, gradients)
 
+    @property
+    def _sums_size(self) -> int:
+        """Floats from one shard's sums to the next, once all memory is taken."""
+        return self.sums.size + self.sums.gap  # `_finish` puts the last gap behind the last part
+
+    def _add_up(self) -> None:
+        """Emit the phase that adds up the shards' sums."""
+        # Each number is added up by one task, in the order of the additions. With the fixed size of
+        # a shard (`Plan.shard`) this makes results the same bits for any number of threads; see
+        # tests/engines/native/test_threads.py. The numbers of a task are few, so that all shards'
+        # stay in the cache while they are added.
+        if self.sums.gap:  # nothing may be read between the parts
+            pieces = [(place, floats) for _, place, floats in self.sums.parts]
+            self.phases.add("add_up", lambda _: 1, lambda *task: self._add_pieces(pieces, *task))
+        elif self.sums.size:
+            tasks = -(-self.sums.size // _ADDED_TOGETHER)
+            self.phases.add("add_up", lambda _: tasks, self._add_chunk)
+
+    def _add_chunk(self, arguments: Arguments, workspace: Value, task: Value) -> None:  # noqa: ARG002
+        """Emit the additions of some numbers of the sums."""
+        start = task * _ADDED_TOGETHER
+        stop = arguments.code.least(start + _ADDED_TOGETHER, self.sums.size)
+        self._add(arguments, start, stop)
+
+    def _add_pieces(
+        self,
+        pieces: Sequence[tuple[int, int]],
+        arguments: Arguments,
+        workspace: Value,  # noqa: ARG002
+        task: Value,  # noqa: ARG002
+    ) -> None:
+        """Emit the additions of all numbers."""
+        for place, floats in pieces:
+            self._add(arguments, place, place + floats)
+
+    def _add(self, arguments: Arguments, start: Number, stop: Number) -> None:
+        """Emit the additions of the numbers from `start` to `stop` of the sums."""
+        code, gap = arguments.code, self.sums.gap
+        # Parts begin with a vector of the widest kind and are filled up to one, but for gaps.
+        step = 1 if gap else ALIGNED
+        lanes = 1 if gap else min(self.module.processor.lanes, ALIGNED)
+        pairs = arguments.address(Argument.ADDITIONS)
+        with code.loop(arguments.number(Argument.ADDITION_COUNT)) as number:
+            target, source = (
+                arguments.address(
+                    Argument.SUMS, code.load(pairs, number * 2 + side, kind=INT) * self._sums_size
+                )
+                for side in (0, 1)
+            )
+            with code.loop(stop, start=start, step=step) as place:
+                for lane in range(0, step, lanes):
+                    here = place + lane
+                    ends = (code.load(row, here, kind=vector(lanes)) for row in (target, source))
+                    code.store(code.arithmetic("fadd", *ends), target, here)
+
     def _reduce(self) -> None:
-        """Emit the phase that adds the shards' gradients up, and makes those of the head."""
-        # Each number is added up by one task, shard after shard. With the fixed size of a shard
-        # (`Plan.shard`) this makes results the same bits for any number of threads; see
-        # tests/engines/native/test_threads.py.
+        """Emit the phase that stores the sums as the gradient, and makes that of the head."""
         jobs = [
             (site, job)
             for site in self._all_sites

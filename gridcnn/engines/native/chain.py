@@ -16,6 +16,7 @@ from gridcnn.engines.native.compiler import LOCK
 from gridcnn.engines.native.plan import Plan, make_plan
 from gridcnn.engines.native.processor import Processor
 from gridcnn.engines.native.program import MOST_TOGETHER, Argument, Program
+from gridcnn.engines.native.summing import Additions, add_shards
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, GridShape
 from gridcnn.network import Op
@@ -244,6 +245,7 @@ class Chain:
         results = call.scratch("results", 3 * count)
         rows = call.scratch("rows", count * call.program.rows)
         sums = call.scratch("sums", shards * call.program.sums.size)
+        additions = add_shards(0, shards, shards)
         arguments, arrays = step_arguments(
             cells=cells,
             targets=targets,
@@ -258,6 +260,7 @@ class Chain:
         arguments += [
             (_ROWS, rows.address),
             (_SUMS, sums.address),
+            *addition_arguments(additions),
             (_RESULTS, results.address),
             (_ITEMS, count),
             (_SHARD, call.program.shard),
@@ -265,7 +268,7 @@ class Chain:
             (_FACTOR, _bits(1 / items)),
         ]
         threads = self.workers(count, training=True)
-        call(parameters, arguments, threads=threads, keep=(arrays, rows, sums, results))
+        call(parameters, arguments, threads=threads, keep=(arrays, rows, sums, results, additions))
         return results.floats[: 3 * count].reshape(count, 3)
 
 
@@ -277,6 +280,11 @@ def step_arguments(**arrays: Array | None) -> tuple[list[tuple[int, int]], tuple
     given = {name: array for name, array in arrays.items() if array is not None}
     arguments = [(_ARRAYS[name], address_of(array)) for name, array in given.items()]
     return arguments, tuple(given.values())
+
+
+def addition_arguments(additions: Additions) -> list[tuple[int, int]]:
+    """Return the arguments of a program that adds up sums."""
+    return [(_ADDITIONS, address_of(additions.pairs)), (_ADDITION_COUNT, len(additions.pairs))]
 
 
 @functools.cache
@@ -335,6 +343,7 @@ _SHARD, _SHARDS = int(Argument.SHARD), int(Argument.SHARDS)
 _TARGETS, _FLOW, _FACTORS = int(Argument.TARGETS), int(Argument.FLOW), int(Argument.FACTORS)
 _GRADIENT, _BY_GRIDS, _FACTOR = int(Argument.GRADIENT), int(Argument.BY_GRIDS), int(Argument.FACTOR)
 _STAGE_FACTORS, _SOFT_TARGETS = int(Argument.STAGE_FACTORS), int(Argument.SOFT_TARGETS)
+_ADDITIONS, _ADDITION_COUNT = int(Argument.ADDITIONS), int(Argument.ADDITION_COUNT)
 _ROWS, _SUMS, _RESULTS = int(Argument.ROWS), int(Argument.SUMS), int(Argument.RESULTS)
 _ARRAYS = {
     "cells": _GRIDS,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gridcnn.engines.native.phases import STEP_BACK
 
-_ALIGNED = 16  # floats
+ALIGNED = 16  # floats, of which each part of an arena is a whole number, gaps aside
 MOST_TOGETHER = 32
 """The largest number of items whose votes are computed together when many are answered."""
 
@@ -30,6 +30,8 @@ class Argument(enum.IntEnum):
     FLOW = enum.auto()  # the gradient of the output, where there is no loss
     ROWS = enum.auto()  # the voting layers' values and gradients of the whole batch
     SUMS = enum.auto()  # each shard's gradients
+    ADDITIONS = enum.auto()  # which shards' gradients are added to which, see `summing.Additions`
+    ADDITION_COUNT = enum.auto()
     GRADIENT = enum.auto()
     BY_GRIDS = enum.auto()
     FACTORS = enum.auto()  # dropout, or 0
@@ -52,7 +54,7 @@ class Arena:
     def take(self, name: str, floats: int) -> int:
         """Return where a new part begins."""
         start = self.size + self.gap
-        self.size = start + -(-floats // _ALIGNED) * _ALIGNED
+        self.size = start + -(-floats // ALIGNED) * ALIGNED
         self.parts.append((name, start, floats))
         return start
 

@@ -1,19 +1,21 @@
 """A training step whose shards are computed by several processes, to the same bits.
 
-The engine adds up the gradients of shards in their order, whichever thread has computed them. So a
-step can be cut in two, and the first part done anywhere:
+The engine adds up the gradients of shards along a fixed tree (`summing`), whoever has computed
+them. So a step can be cut in two, and the first part done anywhere:
 
-    elsewhere   fold -> pack -> shard    some shards: their sums, and the rows of their items
-    here        reduce                   the sums and rows of all shards become the gradient
+    elsewhere   fold -> pack -> shard -> add_up    some shards become the sums of a few branches
+    here        add_up -> reduce                   all branches become the gradient
 
-The code is that of an ordinary training step. The gradient has the same bits for any number of
-processes, if all of them compile for the same kind of processor.
+The voting layers' gradient is not added up by shards: it is made here, of rows of numbers that come
+back for each item. The code is that of an ordinary training step. The gradient has the same bits
+for any number of processes, if all of them compile for the same kind of processor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,9 @@ import numpy as np
 from gridcnn.contracts.targets import Targets
 from gridcnn.engines.native.builder import Builder
 from gridcnn.engines.native.call import Call, Floats, address_of
-from gridcnn.engines.native.chain import Chain, step_arguments
+from gridcnn.engines.native.chain import Chain, addition_arguments, step_arguments
 from gridcnn.engines.native.program import Argument
+from gridcnn.engines.native.summing import Branch, add_branches, add_shards
 from gridcnn.forks import cached_property
 from gridcnn.network import groups_of
 
@@ -32,7 +35,8 @@ class ShardTask:
     """Some items of a training step, whole shards of them.
 
     Attributes:
-        first: which item of the step is the first of these.
+        shards: which shards they are.
+        all_shards: how many shards the step has.
         items: how many items the mean is taken over.
         cells: their grids, or indices, as a chain takes them; or something else that can be sliced,
             which the computing process turns into grids.
@@ -42,7 +46,8 @@ class ShardTask:
             place where it does.
     """
 
-    first: int
+    shards: range
+    all_shards: int
     items: int
     cells: Any
     targets: Targets | None
@@ -55,10 +60,11 @@ class ShardTask:
         """Return the same with its items in another form."""
         return replace(self, cells=cells)
 
-    def part(self, chosen: slice) -> ShardTask:
-        """Return some of the items."""
+    def part(self, shards: range, chosen: slice) -> ShardTask:
+        """Return some of the shards, whose items are `chosen`."""
         return ShardTask(
-            self.first + chosen.start,
+            shards,
+            self.all_shards,
             self.items,
             self.cells[chosen],
             None if self.targets is None else self.targets[chosen],
@@ -74,14 +80,14 @@ class ShardSums:
     """What some shards contribute to a step.
 
     Attributes:
-        first: which item of the step is their first.
-        sums: each shard's gradients `(shards, floats)`, as the kernels lay them.
+        branches: which of them have been added up; they come in their order.
+        sums: each branch's gradients `(branches, floats)`, as the kernels lay them.
         rows: what the voting layers need of each item, one array `(items, floats)` for each kind.
         results: the three floats of each item's loss, `(items, 3)`.
         logits: `(items, labels)`, if they were wanted.
     """
 
-    first: int
+    branches: tuple[Branch, ...]
     sums: Floats
     rows: tuple[Floats, ...]
     results: Floats
@@ -105,13 +111,13 @@ class SharedChain:
             return [0, *(group.stop for group in groups_of(items))]
         return [*range(0, items, self.chain.plan.shard), items]
 
-    def divide(self, items: int, parts: int) -> list[slice]:
-        """Return at most `parts` parts of the items, each of whole shards, in order."""
+    def divide(self, items: int, parts: int) -> list[tuple[range, slice]]:
+        """Return at most `parts` parts of the shards, in order, each with its items."""
         cuts = self.cuts(items)
         shards = len(cuts) - 1
         parts = min(parts, shards)
-        ends = [cuts[shards * number // parts] for number in range(parts + 1)]
-        return [slice(*ends[number : number + 2]) for number in range(parts)]
+        ends = [shards * number // parts for number in range(parts + 1)]
+        return [(range(*pair), slice(cuts[pair[0]], cuts[pair[1]])) for pair in pairwise(ends)]
 
     # The first part
 
@@ -124,7 +130,8 @@ class SharedChain:
     def compute(self, parameters: Floats, task: ShardTask) -> ShardSums:
         """Return what some shards contribute."""
         (call, kinds), count = self._shards, len(task.cells)
-        shards = len(self.cuts(count)) - 1
+        shards = len(task.shards)
+        additions = add_shards(task.shards.start, task.shards.stop, task.all_shards)
         size = call.program.sums.size
         rows = call.scratch("rows", count * call.program.rows)
         sums = np.empty((shards, size), np.float32)
@@ -145,15 +152,17 @@ class SharedChain:
             (int(Argument.ROWS), rows.address),
             (int(Argument.SUMS), address_of(sums)),
             (int(Argument.RESULTS), address_of(results)),
+            *addition_arguments(additions),
             *_count_up(count, self.chain.plan.shard, shards, task.items),
         ]
         threads = self.chain.workers(count, training=True)
-        call(parameters, arguments, threads=threads, keep=(arrays, rows, sums, results))
+        keep = (arrays, rows, sums, results, additions)
+        call(parameters, arguments, threads=threads, keep=keep)
         copies = tuple(
             rows.floats[count * place : count * (place + floats)].reshape(count, floats).copy()
             for place, floats in kinds
         )
-        return ShardSums(task.first, sums, copies, results, logits)
+        return ShardSums(additions.branches, sums[list(additions.places)], copies, results, logits)
 
     # The second part
 
@@ -168,11 +177,14 @@ class SharedChain:
     ) -> Floats:
         """Write the gradient of all shards; return the floats of each item's loss.
 
-        `parts` are in the order of their items, and `items` is what the mean is taken over.
+        `parts` are all parts in the order of their shards, and `items` is what the mean is taken
+        over.
         """
         call, kinds = self._gradient
         count = sum(len(part.results) for part in parts)
         sums = np.concatenate([part.sums for part in parts])
+        shards = len(self.cuts(count)) - 1
+        additions = add_branches(sum((part.branches for part in parts), ()), shards)
         rows = call.scratch("rows", count * call.program.rows)
         for number, (place, floats) in enumerate(kinds):
             block = rows.floats[count * place : count * (place + floats)].reshape(count, floats)
@@ -181,10 +193,11 @@ class SharedChain:
             (int(Argument.GRADIENT), address_of(gradient)),
             (int(Argument.ROWS), rows.address),
             (int(Argument.SUMS), address_of(sums)),
-            *_count_up(count, self.chain.plan.shard, len(sums), items),
+            *addition_arguments(additions),
+            *_count_up(count, self.chain.plan.shard, shards, items),
         ]
         threads = self.chain.workers(count, training=True)
-        call(parameters, arguments, threads=threads, keep=(gradient, sums, rows))
+        call(parameters, arguments, threads=threads, keep=(gradient, sums, rows, additions))
         return np.concatenate([part.results for part in parts])
 
 

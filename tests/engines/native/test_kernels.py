@@ -28,6 +28,7 @@ from gridcnn.engines.native.kernels.base import (
     MapsKernel,
     Site,
     Step,
+    store_sums,
 )
 from gridcnn.engines.native.kernels.convolution import Convolution
 from gridcnn.engines.native.kernels.pooling import Pooling
@@ -132,17 +133,7 @@ class ShiftKernel(MapsKernel):
         frame.code.run(frame.site.name("back"), *ends)
 
     def reduce(self, site: Site) -> list[Job]:
-        def emit(frame: Frame, number: Any) -> None:
-            code = frame.code
-            sums, gradient = frame.at(Area.SUMS, "shift"), frame.gradient("shift")
-            with code.loop(self.target.channels) as channel:
-                total = code.variable(code.constant(0))
-                with code.loop(frame.shards) as shard:
-                    cell = code.load(sums, shard * site.sums_size + channel)
-                    total.set(code.arithmetic("fadd", total.get(), cell))
-                code.store(total.get(), gradient, channel)
-
-        return [Job(1, emit)]
+        return [store_sums("shift", "shift", self.target.channels)]
 
     def describe(self, step: Step[Any], processor: Processor) -> Description:
         return Description("shift kernel", (), {})

@@ -125,10 +125,11 @@ def test_parts_are_whole_shards() -> None:
     shared = SharedChain(engine.chain(engine.pieces()[0]))
     shard = shared.chain.plan.shard
     parts = shared.divide(5 * shard + 1, 4)
-    assert [part.start % shard for part in parts] == [0] * len(parts)
-    assert (parts[0].start, parts[-1].stop, len(parts)) == (0, 5 * shard + 1, 4)
+    assert [shards for shards, _ in parts] == [range(1), range(1, 3), range(3, 4), range(4, 6)]
+    assert [part.start for _, part in parts] == [0, shard, 3 * shard, 4 * shard]
+    assert [part.stop for _, part in parts] == [shard, 3 * shard, 4 * shard, 5 * shard + 1]
 
     mixing = NativeEngine(network(MIXED))
     groups = SharedChain(mixing.chain(mixing.pieces()[0]))
     assert groups.cuts(20) == [0, 10, 20]
-    assert groups.divide(20, 50) == [slice(0, 10), slice(10, 20)]
+    assert groups.divide(20, 50) == [(range(1), slice(0, 10)), (range(1, 2), slice(10, 20))]

@@ -8,7 +8,7 @@ without knowing which kernel it has before it:
     fold, pack      jobs: parameters into the kernel's own order  phases `fold` and `pack`
     emit_forward    emits functions; `run_forward` calls them     phase `shard` (or one of its own)
     emit_backward   emits functions; `run_backward` calls them    phase `shard` of a training step
-    reduce          jobs: the shards' sums become the gradient    phase `reduce`
+    reduce          jobs: the sums become the gradient            phase `reduce`
     describe        says in words and numbers what was chosen     `gridcnn show --plan`
 
 There are two kinds. A `MapsKernel` goes from the maps of one item to its next maps. A `HeadKernel`
@@ -38,7 +38,7 @@ from gridcnn.network import Slot as ParameterSlot
 FEW_ROWS = 8
 """Too few rows to share them among threads, in one item; enough parts of what is packed."""
 REDUCE_PARTS = 32
-"""Parts into which the adding up of one step's gradients is divided."""
+"""Parts into which the storing of one step's gradients is divided."""
 
 
 # What is small here is a named tuple: to make a frozen dataclass takes half a millisecond, and the
@@ -159,12 +159,6 @@ class Site:
         """Return where a part that was taken begins, and the floats of one piece."""
         return self._places[area, name]
 
-    @property
-    def sums_size(self) -> int:
-        """Floats from one shard's sums to the next, once all memory is taken."""
-        arena = self.spaces[Area.SUMS].arena
-        return arena.size + arena.gap  # `Arena.close` has not added the last gap yet
-
 
 class Frame(NamedTuple):
     """What the code of a task can reach of its step's memory.
@@ -218,11 +212,6 @@ class Frame(NamedTuple):
         start = self.arguments.number(Argument.ITEMS) * place + item * floats
         return self.arguments.address(Argument.ROWS, start)
 
-    @property
-    def shards(self) -> Value:
-        """How many shards the batch has."""
-        return self.arguments.number(Argument.SHARDS)
-
     def parameter(self, name: str) -> Value:
         """Return the address of a parameter in the flat vector."""
         slot = self.site.step.slots[name]
@@ -251,6 +240,15 @@ def part_of(code: Code, number: Value, rows: int, parts: int) -> tuple[Value, Va
     """Return the first and the end row of one of `parts` parts of `rows` rows."""
     first = code.value(code.divide(number * rows, parts))
     return first, code.value(code.divide((number + 1) * rows, parts))
+
+
+def store_sums(name: str, parameter: str, floats: int) -> Job:
+    """Return the job that stores sums that lie as their gradient does."""
+
+    def emit(frame: Frame, number: Value) -> None:  # noqa: ARG001
+        frame.code.copy(frame.gradient(parameter), frame.at(Area.SUMS, name), floats)
+
+    return Job(1, emit)
 
 
 # Kernels ----------------------------------------------------------------------------------------
@@ -331,9 +329,9 @@ class Kernel(abc.ABC):
     def reduce(self, site: Site) -> list[Job]:
         """Return the jobs that write the gradient of the parameters.
 
-        Their functions are emitted here too, if the site `emits`. Called if the step learns. Each
-        number must be made by one part of one job, and added up from shard to shard in their order:
-        then it is the same bits for any number of threads.
+        Their functions are emitted here too, if the site `emits`. Called if the step learns. The
+        sums of all shards have been added up before, in the memory of the first shard. Each number
+        must be made by one part of one job: then it is the same bits for any number of threads.
         """
         return []
 

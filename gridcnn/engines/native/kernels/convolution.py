@@ -28,6 +28,7 @@ from gridcnn.engines.native.kernels.base import (
     describe_maps,
     maps_facts,
     part_of,
+    store_sums,
 )
 from gridcnn.engines.native.kernels.convolution_forward import DirectTile, emit_rows
 from gridcnn.engines.native.kernels.rectifying import is_rectified, rectifies
@@ -136,10 +137,8 @@ class Convolution(Sizes):
         size = packing.gradient_size(self)
         site.take(Area.SUMS, "gradient of the features", size, when=step.learns)
         site.take(Area.SUMS, "gradient of the bias", filters, when=step.learns)
-        # `reduce` adds up one row of packed gradients at a time there, long after the lists.
-        row = max(filters, self.source.padded)
         lists = 0 if self.is_dense else convolution_backward.Lists(self).size
-        site.take(Area.SCRATCH, "lists", max(lists, row))
+        site.take(Area.SCRATCH, "lists", lists)
         if self.is_dense and step.learns:
             self.lay_out_features(site)
         if (flow := self._flow(step)) is not self.target:
@@ -412,37 +411,23 @@ class Convolution(Sizes):
             frame.code.run(site.name("by_grid"), flow, packed, *gradients.sources)
 
     def reduce(self, site: Site) -> list[Job]:
-        """Return the jobs that add up the gradients of features and bias."""
-        name, distance = site.name("unpack"), site.sums_size
+        """Return the jobs that store the gradients of features and bias."""
+        name = site.name("unpack")
         if site.emits:
-            packing.unpack_gradient(site.module, name, self, distance=distance)
+            packing.unpack_gradient(site.module, name, self)
         # The rows that tasks share: taps if filters lie side by side, else filters.
         rows = len(self.taps) if self.is_narrow else self.filters
         parts = min(rows, REDUCE_PARTS)
 
         def unpack(frame: Frame, number: Value) -> None:
             ends = part_of(frame.code, number, rows, parts)
-            sums, gradient = (
-                frame.at(Area.SUMS, "gradient of the features"),
-                frame.gradient("weights"),
-            )
-            row = frame.shards, frame.at(Area.SCRATCH, "lists")
-            frame.code.run(name, sums, gradient, *row, *ends)
+            sums = frame.at(Area.SUMS, "gradient of the features")
+            frame.code.run(name, sums, frame.gradient("weights"), *ends)
 
         jobs = [Job(parts, unpack)]
         if "bias" in site.step.slots:
-            if site.emits:
-                packing.add_up(
-                    site.module, site.name("unpack_bias"), self.filters, distance=distance
-                )
-            jobs.append(Job(1, self._unpack_bias))
+            jobs.append(store_sums("gradient of the bias", "bias", self.filters))
         return jobs
-
-    @staticmethod
-    def _unpack_bias(frame: Frame, number: Value) -> None:  # noqa: ARG004
-        sums = frame.at(Area.SUMS, "gradient of the bias")
-        name = frame.site.name("unpack_bias")
-        frame.code.run(name, sums, frame.gradient("bias"), frame.shards)
 
     # Describing
 

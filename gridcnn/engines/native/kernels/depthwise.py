@@ -29,6 +29,7 @@ from gridcnn.engines.native.kernels.base import (
     Step,
     describe_maps,
     maps_facts,
+    store_sums,
 )
 from gridcnn.engines.native.kernels.rectifying import is_rectified, positive_part, rectifies
 from gridcnn.engines.native.layout import Maps
@@ -254,15 +255,12 @@ class Depthwise(MapsKernel):
             code.run(site.name("by_grid"), maps.target, flow, packed, *gradients.sources)
 
     def reduce(self, site: Site) -> list[Job]:
-        """Return the jobs that add up the gradients of features and bias."""
-        module, distance = site.module, site.sums_size
+        """Return the jobs that store the gradients of features and bias."""
         if site.emits:
-            packing.add_up(module, site.name("add_up"), self.target.channels, distance=distance)
-            packing.add_up_rows(
-                module,
-                site.name("add_up_taps"),
+            packing.unpack_rows(
+                site.module,
+                site.name("unpack"),
                 row=self.target.padded,
-                distance=distance,
                 turned=True,
                 divisor=self.divisor,
             )
@@ -270,13 +268,10 @@ class Depthwise(MapsKernel):
         def features(frame: Frame, number: Value) -> None:  # noqa: ARG001
             ends = frame.at(Area.SUMS, "gradient of the features"), frame.gradient("weights")
             sizes = map(frame.code.value, (len(self._taps), self.target.channels))
-            frame.code.run(site.name("add_up_taps"), *ends, frame.shards, *sizes)
+            frame.code.run(site.name("unpack"), *ends, *sizes)
 
-        def bias(frame: Frame, number: Value) -> None:  # noqa: ARG001
-            ends = frame.at(Area.SUMS, "gradient of the bias"), frame.gradient("bias")
-            frame.code.run(site.name("add_up"), *ends, frame.shards)
-
-        return [Job(1, features), Job(1, bias)] if self.bias else [Job(1, features)]
+        bias = store_sums("gradient of the bias", "bias", self.target.channels)
+        return [Job(1, features), bias] if self.bias else [Job(1, features)]
 
     def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""

@@ -274,15 +274,11 @@ class Gate(MapsKernel):
             code.run(site.name("unweigh"), gradients.target, gates, flows[1], *gradients.sources)
 
     def reduce(self, site: Site) -> list[Job]:
-        """Return the jobs that add up the gradients of both layers."""
+        """Return the jobs that store the gradients of both layers."""
         if site.emits:
-            for role, turned in (("add_up", False), ("add_up_turned", True)):
-                packing.add_up_rows(
-                    site.module,
-                    site.name(role),
-                    row=self.target.padded,
-                    distance=site.sums_size,
-                    turned=turned,
+            for role, turned in (("unpack", False), ("unpack_turned", True)):
+                packing.unpack_rows(
+                    site.module, site.name(role), row=self.target.padded, turned=turned
                 )
 
         def job(name: str) -> Job:
@@ -290,10 +286,10 @@ class Gate(MapsKernel):
 
             def emit(frame: Frame, number: Value) -> None:  # noqa: ARG001
                 ends = frame.at(Area.SUMS, name), frame.gradient(name)
-                role = "add_up_turned" if name == "gate.weights" else "add_up"
+                role = "unpack_turned" if name == "gate.weights" else "unpack"
                 count = self.hidden if name == "hidden.bias" else self.target.channels
                 sizes = [frame.code.value(each) for each in (rows, count)]
-                frame.code.run(site.name(role), *ends, frame.shards, *sizes)
+                frame.code.run(site.name(role), *ends, *sizes)
 
             return Job(1, emit)
 

@@ -33,7 +33,6 @@ from gridcnn.engines.native.emitter import (
     lanes_of,
     vector,
 )
-from gridcnn.engines.native.kernels import packing
 from gridcnn.engines.native.kernels.base import (
     NO_GRADIENT,
     Area,
@@ -48,6 +47,7 @@ from gridcnn.engines.native.kernels.base import (
     Step,
     describe_maps,
     maps_facts,
+    store_sums,
 )
 from gridcnn.engines.native.kernels.rectifying import is_rectified, rectifies
 from gridcnn.engines.native.kernels.walking import cells_of, chunks_of, columns_of
@@ -217,19 +217,8 @@ class Scaling(MapsKernel):
         return code.arithmetic("fdiv", code.constant(1, lanes), code.square_root(lifted))
 
     def reduce(self, site: Site) -> list[Job]:
-        """Return the jobs that add up the gradients of gain and bias, and what else was summed."""
-        if site.emits:
-            name, maps = site.name("add_up"), self.target.channels
-            packing.add_up(site.module, name, maps, distance=site.sums_size)
-
-        def job(name: str) -> Job:
-            def emit(frame: Frame, number: Value) -> None:  # noqa: ARG001
-                ends = frame.at(Area.SUMS, name), frame.gradient(name)
-                frame.code.run(frame.site.name("add_up"), *ends, frame.shards)
-
-            return Job(1, emit)
-
-        return [job(name) for name in self.summed]
+        """Return the jobs that store the gradients of gain and bias, and what else was summed."""
+        return [store_sums(name, name, self.target.channels) for name in self.summed]
 
 
 @dataclass(frozen=True)

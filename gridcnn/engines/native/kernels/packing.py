@@ -15,7 +15,7 @@ The orders, the last one lying closest together; channels and filters are filled
 
 from __future__ import annotations
 
-from gridcnn.engines.native.emitter import INT, PTR, Code, Module, Number, Value, vector
+from gridcnn.engines.native.emitter import INT, PTR, Module, Value
 from gridcnn.engines.native.kernels.sizes import Sizes
 
 
@@ -55,97 +55,44 @@ def pack_backward(module: Module, name: str, conv: Sizes) -> None:
             code.store(value, packed, there)
 
 
-def unpack_gradient(module: Module, name: str, conv: Sizes, *, distance: int) -> None:
-    """Emit `name(packed, gradient, shards, scratch, first, end)`.
+def unpack_gradient(module: Module, name: str, conv: Sizes) -> None:
+    """Emit `name(packed, gradient, first, end)`.
 
-    The packed gradients of all shards, `distance` floats from one to the next, are added up in the
-    order of the shards, and stored in the flat vector's order. `first` and `end` count filters, or
+    The packed gradient is stored in the flat vector's order. `first` and `end` count filters, or
     (for those gradients where filters lie side by side) taps.
     """
     taps, channels, rows = len(conv.taps), conv.feature_channels, conv.packed_channels
-    # A row is added up in whole vectors, out of the packed order, and then its numbers are stored
-    # one by one, as far apart as they lie in the flat vector. What only fills a vector is left out,
-    # and so is the row of "none".
-    with module.function(name, *[PTR] * 2, INT, PTR, INT, INT) as (code, arguments):
-        packed, gradient, shards, scratch, first, end = arguments
+    # What only fills a vector is left out, and so is the row of "none".
+    with module.function(name, *[PTR] * 2, INT, INT) as (code, (packed, gradient, first, end)):
+
+        def store(row: Value, place: Value, there: Value) -> None:
+            value = code.load(row, place)
+            if conv.divisor != 1:
+                value = code.arithmetic("fmul", value, code.constant(1 / conv.divisor))
+            code.store(value, gradient, there)
+
         if conv.is_narrow:
             with code.loop(end, start=first) as tap, code.loop(channels) as channel:
                 row = code.at(packed, (tap * rows + channel) * conv.target.padded)
-                _add_up(code, conv, row, scratch, shards, distance, conv.target.padded)
                 with code.loop(conv.filters) as each:
-                    there = each * (channels * taps) + (channel * taps + tap)
-                    code.store(code.load(scratch, each), gradient, there)
+                    store(row, each, each * (channels * taps) + (channel * taps + tap))
             return
         with code.loop(end, start=first) as each, code.loop(taps) as tap:
             row = code.at(packed, (each * taps + tap) * conv.source.padded)
-            _add_up(code, conv, row, scratch, shards, distance, conv.source.padded)
             with code.loop(channels) as channel:
-                there = each * (channels * taps) + (channel * taps + tap)
-                code.store(code.load(scratch, channel), gradient, there)
+                store(row, channel, each * (channels * taps) + (channel * taps + tap))
 
 
-def add_up(module: Module, name: str, floats: int, *, distance: int) -> None:
-    """Emit `name(sums, gradient, shards)`: numbers of all shards, added up in their order."""
-    with module.function(name, PTR, PTR, INT) as (code, (sums, gradient, shards)):
-        with code.loop(floats) as place:
-            total = _over_shards(code, sums, shards, distance, place)
-            code.store(total, gradient, place)
-
-
-def add_up_rows(
-    module: Module,
-    name: str,
-    *,
-    row: int,
-    distance: int,
-    turned: bool,
-    divisor: float = 1.0,
-) -> None:
-    """Emit `name(sums, gradient, shards, rows, columns)`: the same for rows of numbers.
+def unpack_rows(module: Module, name: str, *, row: int, turned: bool, divisor: float = 1.0) -> None:
+    """Emit `name(packed, gradient, rows, columns)`: rows of numbers, without what fills them.
 
     Packed rows are `row` floats apart. The gradient has them one after the other, or if `turned`
     its columns.
     """
-    with module.function(name, PTR, PTR, INT, INT, INT) as (code, arguments):
-        sums, gradient, shards, rows, columns = arguments
+    with module.function(name, PTR, PTR, INT, INT) as (code, (packed, gradient, rows, columns)):
         with code.loop(rows) as down, code.loop(columns) as across:
-            total = _over_shards(code, sums, shards, distance, down * row + across)
+            value = code.load(packed, down * row + across)
             if divisor != 1:
-                total = code.arithmetic("fmul", total, code.constant(1 / divisor))
+                value = code.arithmetic("fmul", value, code.constant(1 / divisor))
             place = across * rows + down if turned else down * columns + across
-            code.store(total, gradient, place)
-
-
-def _over_shards(code: Code, sums: Value, shards: Value, distance: int, place: Number) -> Value:
-    """Emit the sum of one number over all shards, in their order: it is always the same bits."""
-    total = code.variable(code.constant(0))
-    with code.loop(shards) as shard:
-        value = code.load(sums, shard * distance + place)
-        total.set(code.arithmetic("fadd", total.get(), value))
-    return total.get()
-
-
-def _add_up(
-    code: Code,
-    conv: Sizes,
-    row: Value,
-    target: Value,
-    shards: Value,
-    distance: int,
-    floats: int,
-) -> None:
-    """Emit the sums of one row of packed gradients over all shards."""
-    # The widest vectors that fill a row: of a grid of 8 channels, 8 lanes at most.
-    lanes = next(each for each in (16, 8, 4, 2, 1) if floats % each == 0)
-    lanes = min(lanes, code.module.processor.lanes)
-    kind = vector(lanes)
-    # Shards innermost and in their order, so that a sum stays in a register and is always the same.
-    with code.loop(floats, step=lanes) as place:
-        total = code.variable(code.constant(0, lanes))
-        with code.loop(shards) as shard:
-            value = code.load(row, shard * distance + place, kind=kind)
-            total.set(code.arithmetic("fadd", total.get(), value))
-        value = total.get()
-        if conv.divisor != 1:
-            value = code.arithmetic("fmul", value, code.constant(1 / conv.divisor, lanes))
-        code.store(value, target, place)
+            code.store(value, gradient, place)
