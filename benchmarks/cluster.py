@@ -10,7 +10,8 @@ drives, one after the other, and each step has a delay for Ray's calls. Real clu
 where transfers overlap with arithmetic, and slower where links are shared.
 
 With `--here`, nothing is simulated: training steps of the workload `colour` are timed on this
-machine, with two threads, with one worker of a local cluster, and with two, in turn.
+machine, with two threads, with one worker of a local cluster, and with two, in turn. Each step
+chooses a batch of all items, as training does.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ SIZES = {"0.1 million": (16, 40), "1 million": (48, 128), "10 million": (96, 768
 """Filters of the first stages and values of the hidden layer, by the parameters they come to."""
 _ITEMS = 64  # that are measured; time grows with items in proportion
 _REPEATS = 3
+_BATCHES = 4  # as many items as these have take turns
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,9 @@ def time_here(batch: int, *, rounds: int = 3, steps: int = 6) -> dict[str, float
     workload = WORKLOADS["colour"]
     whole = workload.network()
     random = np.random.default_rng(0)
-    grids = random.normal(size=(batch, *workload.shape.sizes)).astype(np.float32)
-    targets = random.integers(0, workload.classes, batch)
+    items = _BATCHES * batch
+    grids = random.normal(size=(items, *workload.shape.sizes)).astype(np.float32)
+    targets = random.integers(0, workload.classes, items)
     parameters = whole.starting_parameters()
     ways: dict[str, tuple[int, Cluster | None]] = {
         "two threads": (2, None),
@@ -145,12 +148,14 @@ def time_here(batch: int, *, rounds: int = 3, steps: int = 6) -> dict[str, float
     for _ in range(rounds):
         for name, (threads, cluster) in ways.items():
             with share(NativeEngine(whole, threads=threads), cluster) as engine:
-                engine.step(parameters, grids, targets)  # compiles
+                kept = engine.keep(grids, learns=True)
                 times = []
-                for _ in range(steps):
+                for _ in range(steps + 1):
+                    chosen = random.permutation(items)[:batch]
                     start = time.perf_counter()
-                    engine.step(parameters, grids, targets)
+                    engine.step(parameters, kept[chosen], targets[chosen])
                     times.append(time.perf_counter() - start)
+                del times[0]  # it compiled
             seconds[name].append(statistics.median(times))
     return {name: statistics.median(each) for name, each in seconds.items()}
 

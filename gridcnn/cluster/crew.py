@@ -27,6 +27,8 @@ START_SECONDS = 120.0
 
 _AHEAD = 2
 """Requests that each worker has before training, so that none waits for the next one."""
+_STORE = "object_store_memory"
+"""What Ray calls the bytes of the memory that the processes of a machine share."""
 _FAILURES = 20
 """How many workers may die as they start, one after the other, before no more are asked for."""
 
@@ -96,6 +98,16 @@ class Crew:
             return worker.compute.remote(vector, task, one_hot, self._find_peers(task.cells))
 
         return list(self._spread(ask, tasks))
+
+    @property
+    def room(self) -> int:
+        """How many bytes of grids may be shared: half of the least that a machine has for it."""
+        stores = [node["Resources"].get(_STORE, 0) for node in self._ray.nodes() if node["Alive"]]
+        return int(min(stores, default=0)) // 2
+
+    def share(self, array: Array) -> Any:
+        """Return a reference to an array that all processes of a machine share from now on."""
+        return self._ray.put(array)
 
     def answer(self, parameters: Floats, requests: Sequence[Request]) -> list[Floats]:
         """Return the logits of the items of each request, in their order.

@@ -9,6 +9,8 @@ import numpy as np
 
 from gridcnn.cluster.crew import Crew
 from gridcnn.cluster.held import HeldCells
+from gridcnn.cluster.holding import Chosen
+from gridcnn.engines.kept import KeptCells, sent_form
 from gridcnn.engines.native.call import Floats
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import NativeEngine, Piece
@@ -16,7 +18,7 @@ from gridcnn.engines.native.plan import reads_indices
 from gridcnn.engines.native.processor import VARIABLE
 from gridcnn.engines.native.sharing import ShardTask, SharedChain
 from gridcnn.errors import EngineError
-from gridcnn.grid import Array, Cells
+from gridcnn.grid import Array, Cells, fetch_cells
 from gridcnn.network import Network
 
 _ANSWERED = 512
@@ -43,7 +45,7 @@ class AnsweringEngine(NativeEngine):
     def maps(self, parameters: Array, grids: Cells, *, after: int | None = None) -> Array:
         """Return the grids after an operation; the last ones of held grids by the workers."""
         if not isinstance(grids, HeldCells):
-            return super().maps(parameters, grids, after=after)
+            return super().maps(parameters, fetch_cells(grids), after=after)
         if after is not None:
             return super().maps(parameters, grids.fetch(), after=after)
         out = np.empty((len(grids), *self.network.output.sizes), np.float32)
@@ -95,13 +97,28 @@ class ClusterEngine(AnsweringEngine):
         self.sent = 0
         """Bytes that have come back from workers so far."""
 
+    def keep(self, cells: Cells, *, learns: bool) -> Cells:
+        """Return the same grids, which the workers of each machine share, if there is room.
+
+        A step then sends them numbers of items, and no grids.
+        """
+        array = sent_form(cells)
+        if not learns or array is None or not 0 < array.nbytes <= self.crew.room:
+            return cells
+        return KeptCells(cells, self.crew.share(array))  # type: ignore[return-value]
+
     def _entering(self, piece: Piece, values: Cells) -> tuple[Chain, Array]:
         """Return the chain for a piece, and what enters it; held grids stay with the workers."""
         held: Any = values
-        if not isinstance(held, HeldCells):
+        if isinstance(held, HeldCells):
+            one_hot = held.data.one_hot
+        elif isinstance(held, KeptCells):
+            one_hot = held.rows is not None
+        else:
             return super()._entering(piece, values)
-        one_hot = held.data.one_hot and reads_indices(self.network.ops[piece.start : piece.stop])
-        return self.chain(piece, one_hot=one_hot), held  # type: ignore[return-value]
+        if one_hot and not reads_indices(self.network.ops[piece.start : piece.stop]):
+            return super()._entering(piece, held.fetch())
+        return self.chain(piece, one_hot=one_hot), held
 
     def _take_step(
         self, chain: Chain, vector: Floats, cells: Array, gradient: Floats, **options: Any
@@ -136,9 +153,11 @@ class ClusterEngine(AnsweringEngine):
 
 
 def _with_request(task: ShardTask) -> ShardTask:
-    """Return a task with the request for its items, if their grids are held by workers."""
+    """Return a task with the request for its items, if workers have their grids."""
     if isinstance(task.cells, HeldCells):
         return task.with_cells(task.cells.request())
+    if isinstance(task.cells, KeptCells):
+        return task.with_cells(Chosen(task.cells.sent, task.cells.items))
     return task
 
 

@@ -62,6 +62,19 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """Items of grids that are in the memory that all processes of a machine share.
+
+    Attributes:
+        grids: the reference to all grids; the indices of one-hot ones.
+        items: which of them, int64 `(items,)`.
+    """
+
+    grids: Any
+    items: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Survey:
     """What is known of items once their owner has read them.
 

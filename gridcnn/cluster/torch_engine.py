@@ -190,7 +190,7 @@ class TorchClusterEngine(TorchEngine):
         super().__init__(engine.network, device=engine.device, precision=engine.precision)
         self.group = TorchGroup(engine, workers, threads)
 
-    def keep(self, cells: Cells) -> Cells:
+    def keep(self, cells: Cells, *, learns: bool) -> Cells:  # noqa: ARG002
         """Return the grids as they are: workers get a part of them in each step."""
         return cells
 

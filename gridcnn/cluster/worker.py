@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.cluster.holding import Request, Store, Survey, as_cells
+from gridcnn.cluster.holding import Chosen, Request, Store, Survey, as_cells
 from gridcnn.cluster.joining import need_ray
 from gridcnn.contracts.adapter import Adapter
 from gridcnn.cores import usable_memory
@@ -39,6 +39,7 @@ class ShardWorker:
         self._engine: NativeEngine | None = None
         self._chains: dict[bool, SharedChain] = {}
         self._store: Store | None = None
+        self._shared: tuple[Any, Array] | None = None
 
     def kinds(self) -> tuple[Processor, list[str]]:
         """Return this machine's processor, and the lesser ones that it can be taken for."""
@@ -59,6 +60,7 @@ class ShardWorker:
         if kind is not None:
             os.environ[VARIABLE] = kind
         self._network, self._engine, self._chains = network, None, {}
+        self._shared = None
         if adapter is not None and (self._store is None or self._store.adapter != adapter):
             self._store = Store(adapter, _limit(self._threads))
 
@@ -88,6 +90,8 @@ class ShardWorker:
             self._chains[one_hot] = SharedChain(self._native.chain(piece, one_hot=one_hot))
         if isinstance(task.cells, Request):
             task = task.with_cells(self._gather(task.cells, peers))
+        elif isinstance(task.cells, Chosen):
+            task = task.with_cells(self._look_up(task.cells.grids)[task.cells.items])
         return self._chains[one_hot].compute(parameters, task)
 
     def answer(self, parameters: Any, request: Request, peers: Any) -> NDArray[np.float32]:
@@ -103,6 +107,13 @@ class ShardWorker:
             assert self._network is not None
             self._engine = NativeEngine(self._network, threads=self._threads)
         return self._engine
+
+    def _look_up(self, grids: Any) -> Array:
+        """Return grids that the processes of this machine share; they are not copied."""
+        if self._shared is None or self._shared[0] != grids:
+            self._shared = None  # before there are others
+            self._shared = grids, need_ray().get(grids)
+        return self._shared[1]
 
     def _gather(self, request: Request, peers: Mapping[int, Any]) -> Array:
         assert self._store is not None

@@ -240,10 +240,11 @@ class Engine(abc.ABC):
         """
         return False
 
-    def keep(self, cells: Cells) -> Cells:
-        """Return the same grids, kept where the engine computes, if steps are faster then.
+    def keep(self, cells: Cells, *, learns: bool) -> Cells:  # noqa: ARG002
+        """Return the same grids, kept where the engine computes, if it is faster then.
 
-        They pass for the ones that are given. Each of them is finite.
+        They pass for the ones that are given, each of which is finite. `learns` says whether steps
+        are taken with them, or votes are asked for.
         """
         return cells
 

@@ -243,9 +243,9 @@ def _keep(
 ) -> tuple[Labelled, Labelled | None]:
     """Return the data where the engine wants it, unless it is changed here in each epoch."""
     if training.forms is None and not settings.augmentation and not settings.mixup:
-        training = replace(training, grids=engine.keep(training.grids))
+        training = replace(training, grids=engine.keep(training.grids, learns=True))
     if validation is not None:
-        validation = replace(validation, grids=engine.keep(validation.grids))
+        validation = replace(validation, grids=engine.keep(validation.grids, learns=False))
     return training, validation
 
 

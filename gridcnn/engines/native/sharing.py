@@ -128,13 +128,14 @@ class SharedChain:
         return Call(program, self.chain.processor), _rows(builder)
 
     def compute(self, parameters: Floats, task: ShardTask) -> ShardSums:
-        """Return what some shards contribute."""
+        """Return what some shards contribute; its rows are memory that the next call writes to."""
         (call, kinds), count = self._shards, len(task.cells)
         shards = len(task.shards)
         additions = add_shards(task.shards.start, task.shards.stop, task.all_shards)
         size = call.program.sums.size
         rows = call.scratch("rows", count * call.program.rows)
-        sums = np.empty((shards, size), np.float32)
+        memory = call.scratch("sums", shards * size)
+        sums = memory.floats[: shards * size].reshape(shards, size)
         results = np.empty((count, 3), np.float32)
         soft = task.soft_targets
         logits = None
@@ -150,19 +151,20 @@ class SharedChain:
         )
         arguments += [
             (int(Argument.ROWS), rows.address),
-            (int(Argument.SUMS), address_of(sums)),
+            (int(Argument.SUMS), memory.address),
             (int(Argument.RESULTS), address_of(results)),
             *addition_arguments(additions),
             *_count_up(count, self.chain.plan.shard, shards, task.items),
         ]
         threads = self.chain.workers(count, training=True)
-        keep = (arrays, rows, sums, results, additions)
+        keep = (arrays, rows, memory, results, additions)
         call(parameters, arguments, threads=threads, keep=keep)
-        copies = tuple(
-            rows.floats[count * place : count * (place + floats)].reshape(count, floats).copy()
+        by_kind = tuple(
+            rows.floats[count * place : count * (place + floats)].reshape(count, floats)
             for place, floats in kinds
         )
-        return ShardSums(additions.branches, sums[list(additions.places)], copies, results, logits)
+        added = sums[list(additions.places)]
+        return ShardSums(additions.branches, added, by_kind, results, logits)
 
     # The second part
 

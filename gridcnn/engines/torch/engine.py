@@ -33,13 +33,13 @@ from gridcnn.engines.base import (
     generators,
     take_running,
 )
+from gridcnn.engines.kept import KeptCells, sent_form
 from gridcnn.engines.native.moves import move
 from gridcnn.engines.native.processor import processor
 from gridcnn.engines.torch.device import find_device
-from gridcnn.engines.torch.kept import KeptCells
 from gridcnn.engines.torch.losses import slopes_of
 from gridcnn.engines.torch.stages import Pass, compute, is_known
-from gridcnn.grid import Array, Cells, Held, OneHot
+from gridcnn.grid import Array, Cells, OneHot
 from gridcnn.network import GROUP, Network, groups_of
 
 _ROUND_BYTES = {"cpu": 2**28, "cuda": 2**32}
@@ -186,16 +186,16 @@ class TorchEngine(Engine):
         assert gradient is not None
         return gradient, logits
 
-    def keep(self, cells: Cells) -> Cells:
+    def keep(self, cells: Cells, *, learns: bool) -> Cells:  # noqa: ARG002
         """Return the same grids, sent to the card once, if they take at most half of its memory."""
-        array = cells.indices if isinstance(cells, OneHot) else cells
-        if isinstance(cells, Held) or not 0 < array.nbytes <= _room(self.device):
+        array = sent_form(cells)
+        if array is None or not 0 < array.nbytes <= _room(self.device):
             return cells
         # Not by way of memory that is not paged: PyTorch would not give that back.
         sent = _tensor(array).to(self.device)
         if sent.ndim == 4:  # as the stages want it
             sent = sent.contiguous(memory_format=torch.channels_last)
-        return KeptCells(cells, sent, np.arange(len(cells)))  # type: ignore[return-value]
+        return KeptCells(cells, sent)  # type: ignore[return-value]
 
     def move(self, name: str, vectors: Sequence[Array], numbers: Sequence[float]) -> bool:
         """Do the optimizer's step on the processor, with the native engine's code."""
@@ -267,7 +267,7 @@ class TorchEngine(Engine):
         kind = _torch_type(parameters)
         held: Any = grids
         if isinstance(held, KeptCells):
-            values = held.choose(_sent(held.items, self.device))
+            values = held.sent.index_select(0, _sent(held.items, self.device))
             values = values.to(kind) if held.rows is None else _unfold(values, held.rows, kind)
         elif isinstance(grids, OneHot):
             # The indices are a small part of the cells, and the cells are made on the device.

@@ -151,7 +151,7 @@ def test_data_that_is_kept_on_the_device_trains_to_the_same_bits(
 def test_grids_that_are_kept_pass_for_an_array(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gridcnn.engines.torch.engine._room", lambda device: 10**6)
     grids, _ = batch(10)
-    kept = make_engine(network(), "torch:cpu").keep(grids)
+    kept = make_engine(network(), "torch:cpu").keep(grids, learns=True)
 
     assert kept.shape == grids.shape
     np.testing.assert_array_equal(np.asarray(kept[2:7][np.array([3, 1])]), grids[[5, 3]])
@@ -163,7 +163,7 @@ def test_what_is_too_large_for_the_card_is_not_kept(monkeypatch: pytest.MonkeyPa
     grids, _ = batch(10)
     monkeypatch.setattr("gridcnn.engines.torch.engine._room", lambda device: grids.nbytes - 1)
 
-    assert make_engine(network(), "torch:cpu").keep(grids) is grids
+    assert make_engine(network(), "torch:cpu").keep(grids, learns=True) is grids
 
 
 def test_grids_are_channels_last_in_every_convolution(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Grids that are on the device for a whole training, and go there once."""
+"""Grids that are also where an engine computes for a whole training, and were sent there once."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from gridcnn.grid import Array, Held, OneHot
+from gridcnn.grid import Array, Cells, Held, OneHot
 
 
 class KeptCells(Held):
-    """Some items of grids that are both here and on the device; they pass for an array of cells.
+    """Some items of grids that are both here and elsewhere; they pass for an array of cells.
 
     Args:
         cells: all grids, as they are in this process.
-        sent: the same on the device; the indices of one-hot grids.
-        items: the indices of these items, int64 `(items,)`.
+        sent: the same as the engine has them elsewhere; the indices of one-hot grids.
+        items: the indices of these items, int64 `(items,)`; None: all of them.
     """
 
-    def __init__(self, cells: Array | OneHot, sent: Tensor, items: NDArray[np.int64]) -> None:
+    def __init__(
+        self, cells: Array | OneHot, sent: Any, items: NDArray[np.int64] | None = None
+    ) -> None:
         self._cells = cells
-        self._sent = sent
-        self.items = items
+        self._is_all = items is None
+        self.sent = sent
+        self.items = np.arange(len(cells)) if items is None else items
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -49,12 +51,18 @@ class KeptCells(Held):
         """Return one item as an array, or some items, which stay where they are."""
         if isinstance(chosen, int | np.integer):
             return self._cells[self.items[chosen]]
-        return KeptCells(self._cells, self._sent, self.items[chosen])
+        return KeptCells(self._cells, self.sent, self.items[chosen])
 
     def fetch(self) -> Array | OneHot:
         """Return the grids as they are in this process."""
-        return self._cells[self.items]
+        return self._cells if self._is_all else self._cells[self.items]
 
-    def choose(self, places: Tensor) -> Tensor:
-        """Return the grids, or their indices, at some places of all grids, on the device."""
-        return self._sent.index_select(0, places)
+
+def sent_form(cells: Cells) -> Array | None:
+    """Return what is sent of grids, which are indices if they are one-hot; None if they are held.
+
+    Grids that are held have been sent already.
+    """
+    if isinstance(cells, Held):
+        return None
+    return cells.indices if isinstance(cells, OneHot) else cells
