@@ -105,7 +105,11 @@ def measure(whole: Network, batch: int) -> Costs:
     sums = shared.compute(parameters, task)
     compute = _thread_seconds(lambda: shared.compute(parameters, task))
     times = batch // _ITEMS
-    finish = _thread_seconds(lambda: shared.finish(parameters, gradient, [sums], items=batch))
+    finish = _thread_seconds(
+        lambda: shared.finish(
+            parameters, gradient, [(slice(None), sums)], count=_ITEMS, items=batch
+        )
+    )
     assert task.targets is not None
     return Costs(
         parameters=whole.parameters,

@@ -84,8 +84,8 @@ class Crew:
 
     def compute(
         self, parameters: Floats, tasks: Sequence[ShardTask], *, one_hot: bool
-    ) -> list[ShardSums]:
-        """Return what each task contributes, in their order.
+    ) -> Iterator[tuple[int, ShardSums]]:
+        """Yield the number of each task and what it contributes, as soon as it is known.
 
         The cells of a task may be a `Request`; workers gather them then.
 
@@ -97,7 +97,7 @@ class Crew:
         def ask(worker: Any, task: ShardTask) -> Any:
             return worker.compute.remote(vector, task, one_hot, self._find_peers(task.cells))
 
-        return list(self._spread(ask, tasks))
+        return self._spread(ask, tasks)
 
     @property
     def room(self) -> int:
@@ -120,7 +120,8 @@ class Crew:
         def ask(worker: Any, request: Request) -> Any:
             return worker.answer.remote(vector, request, self._find_peers(request))
 
-        return list(self._spread(ask, requests))
+        found = dict(self._spread(ask, requests))
+        return [found[number] for number in range(len(requests))]
 
     def survey(
         self, pieces: Iterable[tuple[int, NDArray[np.int64], Request]]
@@ -188,15 +189,16 @@ class Crew:
             self._peers = (self.numbers, self._ray.put(peers))
         return self._peers[1]
 
-    def _spread(self, ask: Callable[[Any, Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
-        """Yield the result of each task, in their order, whoever does it."""
+    def _spread(
+        self, ask: Callable[[Any, Any], Any], tasks: Sequence[Any]
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the number and the result of each task, in any order, whoever does it."""
         ray = self._ray
         waiting = deque(range(len(tasks)))
-        found: dict[int, Any] = {}
         running: dict[Any, tuple[int, Any]] = {}
         self._admit()
         idle = list(self.workers)
-        while len(found) < len(tasks):
+        while waiting or running:
             while waiting and idle:
                 number, worker = waiting.popleft(), idle.pop(0)
                 running[ask(worker, tasks[number])] = number, worker
@@ -206,7 +208,7 @@ class Crew:
             (ref,), _ = ray.wait(list(running), num_returns=1)
             number, worker = running.pop(ref)
             try:
-                found[number] = ray.get(ref)
+                found = ray.get(ref)
             except ray.exceptions.RayTaskError as error:
                 raise error.as_instanceof_cause() from None
             except ray.exceptions.RayError:
@@ -214,8 +216,8 @@ class Crew:
                 self._lose(worker)
             else:
                 idle.append(worker)
+                yield number, found
             idle += self._admit()
-        yield from (found[number] for number in range(len(tasks)))
 
     def dismiss(self) -> None:
         """End all workers."""

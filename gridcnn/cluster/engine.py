@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import NativeEngine, Piece
 from gridcnn.engines.native.plan import reads_indices
 from gridcnn.engines.native.processor import VARIABLE
-from gridcnn.engines.native.sharing import ShardTask, SharedChain
+from gridcnn.engines.native.sharing import ShardSums, ShardTask, SharedChain
 from gridcnn.errors import EngineError
 from gridcnn.grid import Array, Cells, fetch_cells
 from gridcnn.network import Network
@@ -141,11 +142,17 @@ class ClusterEngine(AnsweringEngine):
         )
         parts = shared.divide(len(cells), max(len(self.crew.workers), 1))
         tasks = [_with_request(task.part(*part)) for part in parts]
-        sums = self.crew.compute(vector, tasks, one_hot=one_hot)
-        self.sent += sum(each.nbytes for each in sums)
-        if output is not None:
-            np.concatenate([each.logits for each in sums if each.logits is not None], out=output)
-        return shared.finish(vector, gradient, sums, items=options["items"])
+
+        def come() -> Iterator[tuple[slice, ShardSums]]:
+            for number, found in self.crew.compute(vector, tasks, one_hot=one_hot):
+                _, chosen = parts[number]
+                self.sent += found.nbytes
+                if output is not None:
+                    output[chosen] = found.logits
+                yield chosen, found
+
+        count = len(cells)
+        return shared.finish(vector, gradient, come(), count=count, items=options["items"])
 
     def dismiss(self) -> None:
         """End the workers."""

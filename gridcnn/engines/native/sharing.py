@@ -13,7 +13,8 @@ for any number of processes, if all of them compile for the same kind of process
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -175,22 +176,40 @@ class SharedChain:
         return Call(program, self.chain.processor), _rows(builder)
 
     def finish(
-        self, parameters: Floats, gradient: Floats, parts: Sequence[ShardSums], *, items: int
+        self,
+        parameters: Floats,
+        gradient: Floats,
+        parts: Iterable[tuple[slice, ShardSums]],
+        *,
+        count: int,
+        items: int,
     ) -> Floats:
         """Write the gradient of all shards; return the floats of each item's loss.
 
-        `parts` are all parts in the order of their shards, and `items` is what the mean is taken
-        over.
+        Args:
+            parameters: the flat vector.
+            gradient: is written.
+            parts: all parts with their items, in any order; each is copied as soon as it comes.
+            count: the items of all parts.
+            items: what the mean is taken over.
         """
         call, kinds = self._gradient
-        count = sum(len(part.results) for part in parts)
-        sums = np.concatenate([part.sums for part in parts])
-        shards = len(self.cuts(count)) - 1
-        additions = add_branches(sum((part.branches for part in parts), ()), shards)
         rows = call.scratch("rows", count * call.program.rows)
-        for number, (place, floats) in enumerate(kinds):
-            block = rows.floats[count * place : count * (place + floats)].reshape(count, floats)
-            np.concatenate([part.rows[number] for part in parts], out=block)
+        blocks = [
+            rows.floats[count * place : count * (place + floats)].reshape(count, floats)
+            for place, floats in kinds
+        ]
+        results = np.empty((count, 3), np.float32)
+        found = []
+        for chosen, part in parts:
+            results[chosen] = part.results
+            for block, own in zip(blocks, part.rows, strict=True):
+                block[chosen] = own
+            found.append(part)
+        found.sort(key=lambda part: part.branches[0].first)  # the gradient is read where it begins
+        sums = np.concatenate([part.sums for part in found])
+        shards = len(self.cuts(count)) - 1
+        additions = add_branches(tuple(itertools.chain(*(each.branches for each in found))), shards)
         arguments = [
             (int(Argument.GRADIENT), address_of(gradient)),
             (int(Argument.ROWS), rows.address),
@@ -200,7 +219,7 @@ class SharedChain:
         ]
         threads = self.chain.workers(count, training=True)
         call(parameters, arguments, threads=threads, keep=(gradient, sums, rows, additions))
-        return np.concatenate([part.results for part in parts])
+        return results
 
 
 def _rows(builder: Builder) -> list[tuple[int, int]]:

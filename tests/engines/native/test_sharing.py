@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from gridcnn.cluster.engine import ClusterEngine
+from gridcnn.cluster.holding import Chosen
 from gridcnn.engines.base import StepResult
+from gridcnn.engines.kept import KeptCells
 from gridcnn.engines.native.engine import NativeEngine
 from gridcnn.engines.native.sharing import ShardSums, ShardTask, SharedChain
 from gridcnn.grid import Array, Axis, GridShape, OneHot
@@ -30,18 +33,26 @@ MIXED: list[Any] = [
 class Here:
     """A crew whose workers are engines of this process."""
 
+    room = 10**6
+
     def __init__(self, network: Network, workers: int) -> None:
         self.network = network
         self.workers = range(workers)
 
-    def compute(self, vector: Array, tasks: list[ShardTask], *, one_hot: bool) -> list[ShardSums]:
-        found = []
-        for task in reversed(tasks):
+    @staticmethod
+    def share(array: Array) -> Array:
+        return array
+
+    def compute(
+        self, vector: Array, tasks: list[ShardTask], *, one_hot: bool
+    ) -> Iterator[tuple[int, ShardSums]]:
+        for number, task in reversed(list(enumerate(tasks))):
+            if isinstance(task.cells, Chosen):
+                task = task.with_cells(task.cells.grids[task.cells.items])  # noqa: PLW2901
             engine = NativeEngine(self.network, threads=2)
             (piece,) = engine.pieces()
             chain = engine.chain(piece, one_hot=one_hot)
-            found.append(SharedChain(chain).compute(vector.copy(), task))
-        return found[::-1]
+            yield number, SharedChain(chain).compute(vector.copy(), task)
 
 
 class Apart(ClusterEngine):
@@ -91,6 +102,39 @@ def test_any_number_of_workers_gives_the_bits_of_one_process(
 
 def test_rounds_of_a_large_batch_are_shared_one_by_one() -> None:
     assert_same(*steps(network(MIXED), 4, 700))
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_grids_that_the_workers_share_are_not_sent(one_hot: bool) -> None:
+    """A step sends the numbers of items; votes are computed here."""
+    random = np.random.default_rng(0)
+    shape = GridShape(1, 5, 24, Axis("letter", ordered=False), Axis("position"))
+    whole = network([{"convolution": {"filters": 3, "kernel_size": ["all", 4]}}], shape)
+    grids: Any = OneHot(random.integers(-1, 5, (60, 24), np.int32), 5)
+    grids = grids if one_hot else np.asarray(grids)
+    parameters, chosen = whole.starting_parameters(), random.permutation(60)[:40]
+    engine, plain = Apart(whole, 3), NativeEngine(whole)
+
+    kept = engine.keep(grids, learns=True)
+
+    targets = np.arange(40) % CLASSES
+    assert isinstance(kept, KeptCells)
+    assert_same(
+        engine.step(parameters, kept[chosen], targets),
+        plain.step(parameters, grids[chosen], targets),
+    )
+    np.testing.assert_array_equal(
+        engine.logits(parameters, kept[:9]), plain.logits(parameters, grids[:9])
+    )
+
+
+def test_grids_are_not_shared_if_there_is_no_room_or_only_votes_are_wanted() -> None:
+    engine = Apart(network(PLAIN), 2)
+    grids = np.zeros((9, *SHAPE.sizes), np.float32)
+
+    assert engine.keep(grids, learns=False) is grids
+    engine.crew.room = grids.nbytes - 1
+    assert engine.keep(grids, learns=True) is grids
 
 
 def test_weights_and_parts_of_classes_are_sent_along() -> None:
