@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from gridcnn.cluster.joining import LOCAL, Cluster
 from gridcnn.cluster.sharing import share
 from gridcnn.engines.native.engine import NativeEngine
 from gridcnn.engines.native.sharing import ShardTask, SharedChain
+from gridcnn.engines.native.summing import add_shards
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load
@@ -43,6 +45,7 @@ SIZES = {"0.1 million": (16, 40), "1 million": (48, 128), "10 million": (96, 768
 """Filters of the first stages and values of the hidden layer, by the parameters they come to."""
 _ITEMS = 64  # that are measured; time grows with items in proportion
 _REPEATS = 3
+_NUMBER = 8  # bytes of an item's number
 _BATCHES = 4  # as many items as these have take turns
 
 
@@ -55,8 +58,11 @@ class Costs:
         item_seconds: of one thread, for an item's shard work.
         sum_seconds: of one thread, to add up the shards of a batch.
         out_bytes: sent to each worker: the parameters.
-        batch_bytes: sent to all workers together: grids and targets.
-        back_bytes: sent back by all workers together: sums of shards, rows, losses.
+        batch_bytes: sent to all workers together: the numbers of the items, and targets.
+        grid_bytes: the grids of a batch, which are sent as well if they are augmented.
+        sum_bytes: sent back for each branch of shards that a worker has added up.
+        row_bytes: sent back by all workers together: rows and losses of the items.
+        shards: how many a batch has.
     """
 
     parameters: int
@@ -64,11 +70,21 @@ class Costs:
     sum_seconds: float
     out_bytes: int
     batch_bytes: int
-    back_bytes: int
+    grid_bytes: int
+    sum_bytes: int
+    row_bytes: int
+    shards: int
+
+    def back_bytes(self, workers: int) -> int:
+        """Return what so many workers send back together."""
+        parts = min(workers, self.shards)
+        ends = [self.shards * number // parts for number in range(parts + 1)]
+        branches = sum(len(add_shards(*pair, self.shards).branches) for pair in pairwise(ends))
+        return branches * self.sum_bytes + self.row_bytes
 
     def step_seconds(self, workers: int, batch: int, link: float, delay: float) -> float:
         """Return the simulated time of a step."""
-        moved = workers * self.out_bytes + self.batch_bytes + self.back_bytes
+        moved = workers * self.out_bytes + self.batch_bytes + self.back_bytes(workers)
         return delay + batch * self.item_seconds / workers + self.sum_seconds + moved / link
 
 
@@ -116,8 +132,11 @@ def measure(whole: Network, batch: int) -> Costs:
         item_seconds=compute / _ITEMS,
         sum_seconds=finish * times,
         out_bytes=parameters.nbytes,
-        batch_bytes=times * (task.cells.nbytes + task.targets.nbytes),
-        back_bytes=times * sums.nbytes,
+        batch_bytes=times * (_ITEMS * _NUMBER + task.targets.nbytes),
+        grid_bytes=times * task.cells.nbytes,
+        sum_bytes=sums.sums[0].nbytes,
+        row_bytes=times * (sums.nbytes - sums.sums.nbytes),
+        shards=times * shards,
     )
 
 
@@ -184,10 +203,13 @@ def main() -> int:
         print(json.dumps({name: asdict(each) for name, each in costs.items()}, indent=2))
         return 0
     print(f"batches of {batch}; one thread for each worker; {given.delay * 1000:g} ms of delay")
-    print(f"{'parameters':>12} {'to each':>10} {'batch':>10} {'back':>10}   one thread, adding up")
+    heads = ("to each", "numbers", "or grids", "back of 2", "of 16")
+    print(f"{'parameters':>12} {' '.join(f'{head:>10}' for head in heads)}   one thread, adding up")
     for each in costs.values():
-        sizes = (each.out_bytes, each.batch_bytes, each.back_bytes)
-        shown = " ".join(f"{size / 1e6:7.1f} MB" for size in sizes)
+        sent = (each.out_bytes, each.batch_bytes, each.grid_bytes)
+        shown = " ".join(
+            f"{size / 1e6:7.1f} MB" for size in (*sent, each.back_bytes(2), each.back_bytes(16))
+        )
         spent = f"{batch * each.item_seconds:.2f} s, {1000 * each.sum_seconds:.0f} ms"
         print(f"{each.parameters:12,} {shown}   {spent}")
     for name, link in LINKS.items():
