@@ -120,10 +120,12 @@ class Chain:
     def _build(self, kind: Kind) -> Program:
         with LOCK:  # no child is to find the builder half imported
             # Not at the top: what was made before needs no builder.
-            from gridcnn.engines.native.builder import Builder
+            from gridcnn.engines.native.build_answers import AnswerBuilder
+            from gridcnn.engines.native.build_training import TrainingBuilder
 
-            builder = Builder(self._plan_for(kind), self.processor, gap=self.gap)
-            program: Program = getattr(builder, kind)()
+            builder = TrainingBuilder if kind == "training" else AnswerBuilder
+            made = builder(self._plan_for(kind), self.processor, gap=self.gap)
+            program: Program = getattr(made, kind)()
             return program
 
     def _program(self, kind: Kind) -> Program:

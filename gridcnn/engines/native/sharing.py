@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from gridcnn.contracts.targets import Targets
-from gridcnn.engines.native.builder import Builder
+from gridcnn.engines.native.build_training import TrainingBuilder
 from gridcnn.engines.native.call import Call, Floats, address_of
 from gridcnn.engines.native.chain import Chain, addition_arguments, step_arguments
 from gridcnn.engines.native.program import Argument
@@ -124,7 +124,7 @@ class SharedChain:
 
     @cached_property
     def _shards(self) -> tuple[Call, list[tuple[int, int]]]:
-        builder = Builder(self.chain.plan, self.chain.processor, gap=self.chain.gap)
+        builder = TrainingBuilder(self.chain.plan, self.chain.processor, gap=self.chain.gap)
         program = builder.shards()
         return Call(program, self.chain.processor), _rows(builder)
 
@@ -171,7 +171,7 @@ class SharedChain:
 
     @cached_property
     def _gradient(self) -> tuple[Call, list[tuple[int, int]]]:
-        builder = Builder(self.chain.plan, self.chain.processor, gap=self.chain.gap)
+        builder = TrainingBuilder(self.chain.plan, self.chain.processor, gap=self.chain.gap)
         program = builder.gradient()
         return Call(program, self.chain.processor), _rows(builder)
 
@@ -222,7 +222,7 @@ class SharedChain:
         return results
 
 
-def _rows(builder: Builder) -> list[tuple[int, int]]:
+def _rows(builder: TrainingBuilder) -> list[tuple[int, int]]:
     """Return where each kind of rows begins, and its floats, for one item."""
     return [(place, floats) for _, place, floats in builder.rows.parts]
 

@@ -31,7 +31,7 @@ class Branch(NamedTuple):
 
 
 class Additions(NamedTuple):
-    """What is added to what, one after the other; `gridcnn.engines.native.builder` carries it out.
+    """What is added to what, one after the other; `build_training` carries it out.
 
     Attributes:
         pairs: places in a row of sums, `(additions, 2)`: the second is added to the first.

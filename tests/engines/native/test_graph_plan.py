@@ -9,7 +9,8 @@ import pytest
 
 from gridcnn.engines.base import make_engine
 from gridcnn.engines.native import builder as of_builder
-from gridcnn.engines.native.builder import Builder
+from gridcnn.engines.native.build_answers import AnswerBuilder
+from gridcnn.engines.native.build_training import TrainingBuilder
 from gridcnn.engines.native.chain import Chain
 from gridcnn.engines.native.engine import NativeEngine
 from gridcnn.engines.native.kernels.convolution import Convolution
@@ -163,7 +164,7 @@ def test_a_gradient_is_written_where_a_convolution_alone_reads_the_grid() -> Non
 def test_steps_share_the_memory_of_gradients_with_a_border() -> None:
     """If maps lie alike; they are needed for one call."""
     stages = [conv(16), "normalization", {"repeat": {"times": 5, "stages": [conv(16)]}}]
-    program = Builder(plan_of(*stages), CHIP).training()
+    program = TrainingBuilder(plan_of(*stages), CHIP).training()
     names = [name for name, *_ in program.workspace.parts]
     assert sum("gradient with a border" in name for name in names) == 1
 
@@ -233,8 +234,9 @@ def test_batches_are_normalized_by_kernels_only_in_one_piece() -> None:
 
 
 def texts(*stages: Any, kind: str = "training") -> str:
-    plan = plan_of(*stages, answers=kind == "forward")
-    return str(getattr(Builder(plan, CHIP), kind)().text)
+    if kind == "forward":
+        return AnswerBuilder(plan_of(*stages, answers=True), CHIP).forward().text
+    return TrainingBuilder(plan_of(*stages), CHIP).training().text
 
 
 def functions(text: str) -> int:
@@ -256,7 +258,7 @@ def test_equal_blocks_share_their_functions(kind: str) -> None:
 def test_answers_of_many_blocks_take_the_memory_of_a_few() -> None:
     """Maps take the place of others that nothing reads any more."""
     sizes = [
-        Builder(
+        AnswerBuilder(
             plan_of(
                 conv(8), {"repeat": {"times": times, "stages": [{"skip": [conv(8)]}]}}, answers=True
             ),
@@ -283,7 +285,7 @@ def test_long_programs_are_divided_into_functions(monkeypatch: pytest.MonkeyPatc
         chain = Chain(made.ops, SHAPE, CHIP, one_hot=False, wanted=False, threads=1)
         engine = make_engine(made, "native", threads=2)
         step = engine.step(parameters, grids, targets)
-        length = functions(Builder(chain.plan, CHIP).training().text)
+        length = functions(TrainingBuilder(chain.plan, CHIP).training().text)
         return step.loss, step.gradient, engine.maps(parameters, grids), length
 
     monkeypatch.setenv("GRIDCNN_CACHE", "off")

@@ -48,7 +48,7 @@ REDUCE_PARTS = 32
 
 
 class Area(enum.Enum):
-    """The memory of a program, by how often there is a piece of it; `builder` has a drawing."""
+    """The memory of a program, by how often there is a piece of it; drawn in `build_training`."""
 
     ITEM = "each item of a shard that is trained; each thread that answers"
     WORKSPACE = "each thread; and each part of an item, if threads share one workspace"
