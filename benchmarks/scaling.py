@@ -1,13 +1,14 @@
-"""How cost grows: with the cells of a grid, with filters, with the cells of a filter, with items.
+"""How cost grows: with cells of a grid, filters, cells of a filter, items, and with layers.
 
     python -m benchmarks.scaling [--engine NAME] [--threads N] [--quick] [--json] [--picture PNG]
 
 The claim, as "How Convolutional Neural Networks work" by Brandon Rohrer makes it, is that the
-arithmetic grows with each of the four alone as a straight line. Measured is a network of one
+arithmetic grows with each of these alone as a straight line. Measured is a network of one
 convolution, rectified and pooled, and a vote: the time of a training step without the optimizer,
-the time of a batch's votes, and the memory that training takes beyond what importing took. Each
-point has processes of its own. `--picture` draws it; by default `docs/pictures/scaling.png`, if
-nothing is left out.
+the time of a batch's votes, and the memory that training takes beyond what importing took. For the
+layers, there are several convolutions before the pooling, each as wide as the next, and rectified.
+Each point has processes of its own. `--picture` draws it; by default `docs/pictures/scaling.png`,
+if nothing is left out.
 
 Two curves are fitted to each series: a straight line, which may begin above 0 with what every call
 costs, be it ever so small; and a power of the size, whose exponent is 1 where cost is proportional.
@@ -39,6 +40,8 @@ PICTURE = ROOT / "docs" / "pictures" / "scaling.png"
 CHANNELS, CLASSES = 4, 2
 TRAIN, PREDICT, MEMORY = "training step", "votes of a batch", "memory in training"
 SECONDS = 0.4
+_DEEP_SIDE = 24
+"""Rows and columns of the grids for the layers, of which there are many."""
 _RUNS = 2
 """Processes for each point; the better one counts. The first may have to compile."""
 
@@ -52,17 +55,20 @@ class Point:
         filters: how many there are.
         kernel: rows and columns of a filter.
         items: the batch.
+        layers: how many convolutions there are.
     """
 
     side: int = 48
     filters: int = 32
     kernel: int = 3
     items: int = 64
+    layers: int = 1
 
     @property
     def multiply_adds(self) -> int:
-        """Multiply-adds of the convolution, forward, for the batch."""
-        return self.items * self.side**2 * CHANNELS * self.filters * self.kernel**2
+        """Multiply-adds of the convolutions, forward, for the batch."""
+        channels = CHANNELS + (self.layers - 1) * self.filters
+        return self.items * self.side**2 * channels * self.filters * self.kernel**2
 
 
 @dataclass(frozen=True)
@@ -81,24 +87,26 @@ class Series:
 
 
 def series(*, quick: bool = False) -> list[Series]:
-    """Return the four series; quick ones have every second point."""
-    base = Point()
+    """Return the series; quick ones have every second point."""
+    base, deep = Point(), Point(side=_DEEP_SIDE)
     sides, filters = (16, 24, 32, 48, 64, 96, 128), (16, 32, 48, 64, 96, 128)
     kernels, items = (1, 3, 5, 7, 9, 11), (8, 16, 32, 64, 128, 256, 512)
+    layers = (1, 2, 4, 8, 16, 32, 64)
     found = [
-        ("cells of a grid", "side", sides, 2),
-        ("filters", "filters", filters, 1),
-        ("cells of a filter", "kernel", kernels, 2),
-        ("items of a batch", "items", items, 1),
+        ("cells of a grid", base, "side", sides, 2),
+        ("filters", base, "filters", filters, 1),
+        ("cells of a filter", base, "kernel", kernels, 2),
+        ("items of a batch", base, "items", items, 1),
+        ("layers", deep, "layers", layers, 1),
     ]
     every = 2 if quick else 1
     return [
         Series(
             label,
             tuple(size**power for size in each[::every]),
-            tuple(replace(base, **{name: size}) for size in each[::every]),
+            tuple(replace(start, **{name: size}) for size in each[::every]),
         )
-        for label, name, each, power in found
+        for label, start, name, each, power in found
     ]
 
 
@@ -188,11 +196,8 @@ def measure_here(point: Point, engine: str, threads: int, seconds: float) -> Cos
     confine(threads)
     ENGINES[engine]  # imports it
     imported = resident()
-    stages = [
-        {"convolution": {"filters": point.filters, "kernel_size": point.kernel}},
-        "rectification",
-        {"pooling": {"window": 2}},
-    ]
+    convolution = {"convolution": {"filters": point.filters, "kernel_size": point.kernel}}
+    stages = [*[convolution, "rectification"] * point.layers, {"pooling": {"window": 2}}]
     shape = GridShape(CHANNELS, point.side, point.side)
     network = Network(load({"stages": stages, "head": "voting"}), shape, classes=CLASSES)
     made = make_engine(network, engine, threads=threads)
@@ -299,7 +304,7 @@ def as_json(found: dict[str, list[Cost]], chosen: list[Series], engine: str, thr
 
 
 def main() -> None:
-    """Measure all four series, print them, and draw them."""
+    """Measure all series, print them, and draw them."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.scaling", description=(__doc__ or "").partition("\n")[0]
     )
