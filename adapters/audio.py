@@ -30,11 +30,11 @@ from gridcnn.adapters.by_librosa import (
     normalize_frames,
     normalized_energy,
     note_label,
-    note_magnitudes,
     pitch_class_weights,
     tempi,
 )
 from gridcnn.adapters.excerpt import Excerpt
+from gridcnn.adapters.octaves import note_magnitudes
 from gridcnn.adapters.samples import MOST_CHANNELS, SUFFIXES, Samples, samples_of
 from gridcnn.adapters.spectrogram import (
     band_weights,

@@ -1,4 +1,4 @@
-"""What librosa computes: notes, pitch classes, tempi, further steps on bands, and changed sounds.
+"""What librosa computes: pitch classes, tempi, further steps on bands, and changed sounds.
 
 To import librosa takes a second or more, and numba compiles parts of it when it is used for the
 first time on a machine. So it is imported by the first clip that needs it.
@@ -73,44 +73,13 @@ class Notes:
         return self.bandwidth * _ERB if self.gamma is None else self.gamma
 
 
-def note_magnitudes(
-    clips: Values, notes: Notes, *, sample_rate: int, hop_length: int, frames: int
-) -> Values:
-    """Return how strong each note is, lowest first, `(clips, notes, frames)`.
-
-    This is the absolute value of `librosa.vqt`, which with `gamma` 0 is `librosa.cqt`.
-
-    Args:
-        clips: `(clips, samples)`.
-        notes: the filters.
-        sample_rate: samples per second.
-        hop_length: samples from one frame to the next.
-        frames: how many frames there are, `1 + samples // hop_length`.
-    """
-    # librosa wants clips that are as long as the filters. There is silence after them anyway.
-    least = 2 ** math.ceil(math.log2(max(1.0, notes.longest * sample_rate)))
-    missing = max(0, least - clips.shape[1])
-    settings = {
-        "sr": sample_rate,
-        "hop_length": hop_length,
-        "fmin": notes.lowest,
-        "n_bins": notes.count,
-        "bins_per_octave": notes.per_octave,
-    }
-    magnitudes = np.empty((len(clips), notes.count, frames), np.float32)
-    for clip, own in zip(clips, magnitudes, strict=True):
-        matches = _librosa().vqt(np.pad(clip, (0, missing)), **settings, gamma=notes.gamma)
-        own[:] = np.abs(matches[:, :frames])
-    return magnitudes
-
-
 @functools.lru_cache(maxsize=16)
 def pitch_class_weights(sample_rate: int, n_fft: int) -> Values:
     """Return the weights of each pitch class, C first, `(12, n_fft // 2 + 1)`.
 
     They are those of `librosa.filters.chroma`, for A4 at 440 Hz.
     """
-    weights: Values = _librosa().filters.chroma(sr=sample_rate, n_fft=n_fft, tuning=0.0)
+    weights: Values = load_librosa().filters.chroma(sr=sample_rate, n_fft=n_fft, tuning=0.0)
     return weights.astype(np.float32, copy=False)
 
 
@@ -119,7 +88,7 @@ def normalize_frames(bands: Values) -> Values:
 
     Of pitch classes these are `librosa.feature.chroma_stft`; `bands` are `(clips, bands, frames)`.
     """
-    normalized: Values = _librosa().util.normalize(bands, norm=np.inf, axis=-2)
+    normalized: Values = load_librosa().util.normalize(bands, norm=np.inf, axis=-2)
     return normalized
 
 
@@ -148,7 +117,7 @@ def normalized_energy(
         time_constant: seconds over which the mean goes.
     """
     settings = {"gain": gain, "bias": bias, "power": power, "time_constant": time_constant}
-    pcen = _librosa().pcen
+    pcen = load_librosa().pcen
     with np.errstate(divide="ignore"):  # without a bias it takes the logarithm of silence
         return _stack(
             [
@@ -174,7 +143,7 @@ def tempi(
         window: frames around each frame that are compared.
         lags: which lags, in frames.
     """
-    librosa = _librosa()
+    librosa = load_librosa()
     time = {"sr": sample_rate, "hop_length": hop_length}
     tempo_rows = []
     for own in bands:
@@ -196,7 +165,7 @@ def harmonic_and_percussive(magnitudes: Values, *, kernel: int, margin: float) -
         kernel: over how many frames, and over how many frequencies.
         margin: by how much one has to be stronger than the other.
     """
-    hpss = _librosa().decompose.hpss
+    hpss = load_librosa().decompose.hpss
     return _stack([np.stack(hpss(own, kernel_size=kernel, margin=margin)) for own in magnitudes])
 
 
@@ -205,10 +174,13 @@ def shift_pitch(samples: Values, steps: float, *, sample_rate: int) -> Values:
 
     This is `librosa.effects.pitch_shift`, with a window of about 0.1 s.
     """
-    n_fft = _effects_window(sample_rate)
-    shifted: Values = _librosa().effects.pitch_shift(
-        _pad(samples, n_fft), sr=sample_rate, n_steps=steps, n_fft=n_fft
-    )
+    librosa = load_librosa()
+    padded, rate = _pad(samples, _effects_window(sample_rate)), 2.0 ** (-steps / 12)
+    shifted: Values = librosa.resample(
+        _stretch(padded, rate, sample_rate=sample_rate),
+        orig_sr=sample_rate / rate, target_sr=sample_rate, res_type="soxr_hq",
+    )  # fmt: skip
+    shifted = librosa.util.fix_length(shifted, size=len(padded))
     return shifted[: len(samples)]
 
 
@@ -217,11 +189,21 @@ def stretch_time(samples: Values, rate: float, *, sample_rate: int) -> Values:
 
     This is `librosa.effects.time_stretch`, with a window of about 0.1 s.
     """
-    n_fft = _effects_window(sample_rate)
-    stretched: Values = _librosa().effects.time_stretch(
-        _pad(samples, n_fft), rate=rate, n_fft=n_fft
-    )
+    padded = _pad(samples, _effects_window(sample_rate))
+    stretched = _stretch(padded, rate, sample_rate=sample_rate)
     return stretched[: max(1, round(len(samples) / rate))]
+
+
+def _stretch(samples: Values, rate: float, *, sample_rate: int) -> Values:
+    """Return as `librosa.effects.time_stretch`, which warns in 1.0 of what it does itself."""
+    librosa, n_fft = load_librosa(), _effects_window(sample_rate)
+    spectrum = librosa.stft(samples, n_fft=n_fft)
+    with np.errstate(invalid="ignore"):  # numba's code for 1.0 leaves that flag, of finite numbers
+        spectrum = librosa.phase_vocoder(spectrum, rate=rate)
+    stretched: Values = librosa.istft(
+        spectrum, n_fft=n_fft, dtype=samples.dtype, length=round(len(samples) / rate)
+    )
+    return stretched
 
 
 def _effects_window(sample_rate: int) -> int:
@@ -252,7 +234,8 @@ def _stack(arrays: list[Any]) -> Values:
 
 
 @functools.cache
-def _librosa() -> Any:
+def load_librosa() -> Any:
+    """Return librosa, imported now at the latest."""
     import librosa
 
     return librosa

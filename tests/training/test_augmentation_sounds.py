@@ -46,6 +46,7 @@ def loudest(samples: Any) -> float:
     return float(spectrum.argmax() / 8)
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated as of 1.0:FutureWarning")  # librosa's own call
 def test_pitch_is_that_of_librosa(librosa: Any) -> None:
     """With a window of 64 ms, and a number of halftones that is drawn."""
     steps = 3 * (2 * np.random.default_rng(4).random() - 1)
@@ -58,6 +59,7 @@ def test_pitch_is_that_of_librosa(librosa: Any) -> None:
     assert loudest(found) == pytest.approx(440 * 2 ** (steps / 12), rel=0.01)
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated as of 1.0:FutureWarning")  # librosa's own call
 def test_stretch_is_that_of_librosa(librosa: Any) -> None:
     """Faster and slower by the same factor at most; the pitch stays."""
     rates = []
