@@ -122,7 +122,7 @@ class Graph:
 
     def _node(self, operator: str, *inputs: str, **settings: Any) -> None:
         name = f"value{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [name], **settings))
+        self.nodes.append(helper.make_node(operator, list(inputs), [name], name=name, **settings))
         self.last = name
 
     def _convolve(self, layer: Convolution) -> None:

@@ -298,15 +298,13 @@ class FeatherRows(_ArrowRows):
     """
 
     def __init__(self, path: str, form: Form, problems: Problems) -> None:
-        from pyarrow import ipc
+        from pyarrow import OSFile, dataset, ipc
 
         self._path = path
         with ipc.open_file(path) as file:
-            self._schema, self._batches, self._count = (
-                file.schema,
-                file.num_record_batches,
-                file.count_rows(),
-            )
+            self._schema, self._batches = file.schema, file.num_record_batches
+        with OSFile(path) as source:  # of old versions, this alone counts
+            self._count = dataset.IpcFileFormat().make_fragment(source).count_rows()
         super().__init__(self._schema, form, problems)
 
     def count(self) -> int:

@@ -84,7 +84,7 @@ class _Marking:
         if not any(place[: len(path)] == path for place in FIXED):
             path = ()
         if "$ref" in schema:
-            result["$ref"] = self._refer_to_searched(schema["$ref"])
+            result["$ref"] = self._refer_to_searched(schema["$ref"], path)
         for key in ("anyOf", "oneOf", "allOf"):
             if key in schema:
                 result[key] = [self._inside(each, path) for each in schema[key]]
@@ -107,13 +107,15 @@ class _Marking:
             ]
         return result
 
-    def _refer_to_searched(self, reference: str) -> str:
+    def _refer_to_searched(self, reference: str, path: tuple[str, ...]) -> str:
         """Return the reference to a definition in which marks may stand."""
         name = reference.removeprefix(_DEFS)
-        if name + _SEARCHED not in self._defs:
-            self._defs[name + _SEARCHED] = {}
-            self._defs[name + _SEARCHED] = self._inside(self._schema["$defs"][name])
-        return reference + _SEARCHED
+        # A section may be written out in its place, or defined: that depends on pydantic's version.
+        searched = ".".join((name + _SEARCHED, *path))
+        if searched not in self._defs:
+            self._defs[searched] = {}
+            self._defs[searched] = self._inside(self._schema["$defs"][name], path)
+        return _DEFS + searched
 
     def _takes_numbers(self, schema: dict[str, Any]) -> bool:
         if "$ref" in schema:

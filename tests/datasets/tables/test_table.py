@@ -498,8 +498,10 @@ def test_wrong_rows_of_parquet_are_told(tmp_path: Path) -> None:
         "row 2: the column 'a' has inf, which is not finite",
         "row 2: the label in 'kind' is empty; give every item a label",
     ]
-    assert told(tmp_path, content, name="t.parquet", input=["b"])[0].startswith(
-        "row 0: no numbers in the column 'b' (large_string); the first has the text '1'"
+    (message,) = told(tmp_path, content, name="t.parquet", input=["b"])
+    # Which of Arrow's two types of texts is written depends on the version of pandas.
+    assert message.replace("(large_string)", "(string)").startswith(
+        "row 0: no numbers in the column 'b' (string); the first has the text '1'"
     )
     assert (
         "row 1: the column 'text' has nothing in it"
