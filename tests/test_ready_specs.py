@@ -123,7 +123,7 @@ def test_sounds_are_told_apart_in_noise(tmp_path: Path) -> None:
 
 
 def test_fashion_is_small() -> None:
-    """At most 100,000 parameters, for pictures of the size that its data has."""
+    """At most 500,000 parameters, for pictures of the size that its data has."""
     facts = Fashion().facts()
     spec = load("fashion", ready=ready())
     assert isinstance(spec.adapter, ImageAdapter)
@@ -131,7 +131,7 @@ def test_fashion_is_small() -> None:
     network = Network(spec, spec.adapter.shape(), classes=len(facts.classes))
 
     assert network.shape.sizes == (1, *facts.shape)
-    assert network.parameters <= 100_000
+    assert network.parameters <= 500_000
 
 
 @pytest.mark.long
@@ -140,13 +140,13 @@ def test_fashion_is_small() -> None:
     reason=f"GRIDCNN_DATA names no folder that holds {FOLDER}",
 )
 def test_fashion_reaches_its_mark(tmp_path: Path) -> None:
-    """At least 93 % of the official test pictures, chosen by validation pictures alone."""
+    """At least 94.5 % of the official test pictures, chosen by validation pictures alone."""
     result = gridcnn.run("fashion", out=tmp_path / "run")
 
     items = {part: result.metrics[part]["items"] for part in ("train", "validation", "test")}
     assert items == {"train": 54_000, "validation": 6_000, "test": 10_000}
-    assert result.metrics["parameters"] <= 100_000
-    assert result.metrics["test"]["accuracy"] >= 0.93
+    assert result.metrics["parameters"] <= 500_000
+    assert result.metrics["test"]["accuracy"] >= 0.945
 
 
 def test_photos_are_told_apart(paint: Callable[..., None], tmp_path: Path) -> None:
