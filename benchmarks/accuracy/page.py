@@ -93,6 +93,12 @@ def percent(part: float) -> str:
     return "99.99 %" if text == "100.00" and part < 1 else f"{text} %"
 
 
+def _short(number: float, digits: int) -> str:
+    """Return a number with so many significant digits, but always all of its whole part."""
+    text = f"{number:.{digits}g}"
+    return f"{number:,.0f}" if "e+" in text else text
+
+
 def _filled(text: str) -> str:
     """Return a sentence or an entry of a list in lines of the usual length."""
     indent = "  " if text.startswith("- ") else ""
@@ -152,8 +158,8 @@ def _overview(shown: Sequence[tuple[Case, Outcome]]) -> str:
                     "-" if _is_of_labels(ours) else _interval(ours.measures),
                     _part(ours.measures["auc"]),
                     f"{outcome.parameters:,}" if first else "",
-                    f"{outcome.seconds_per_epoch:.2g}" if first else "",
-                    f"{outcome.seconds_in_all:.3g}" if first else "",
+                    _short(outcome.seconds_per_epoch, 2) if first else "",
+                    _short(outcome.seconds_in_all, 3) if first else "",
                 )
             )
     heads = (
@@ -290,8 +296,9 @@ def _section(case: Case, outcome: Outcome) -> str:
         f"- Data: {case.data}",
         f"- Split: {case.split} That makes {sizes}.",
         f"- Network: {outcome.parameters:,} parameters, {outcome.epochs:.3g} epochs{of_folds}; "
-        f"{outcome.seconds_per_epoch:.2g} s for each, {outcome.seconds_in_all:.3g} s in all, "
-        f"{outcome.processor_seconds:.3g} s of processor time.",
+        f"{_short(outcome.seconds_per_epoch, 2)} s for each, "
+        f"{_short(outcome.seconds_in_all, 3)} s in all, "
+        f"{_short(outcome.processor_seconds, 3)} s of processor time.",
         *(f"- {note}" for note in case.notes),
     ]
     parts = [

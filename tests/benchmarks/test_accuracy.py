@@ -311,6 +311,22 @@ def test_goals_are_held_against_what_was_measured() -> None:
     assert [each.sure for each in found] == [False, True, True, True, True, True, True]
 
 
+def test_long_times_are_whole_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They keep all digits of their whole part, and have no power of ten."""
+    monkeypatch.setattr("benchmarks.accuracy.page.cases", lambda: {"xo": cases()["xo"]})
+    measured = dataclasses.replace(
+        outcome(answers(OURS, 90), answers("plain", 80)),
+        seconds_per_epoch=99.7,
+        seconds_in_all=2172.05,
+        processor_seconds=1302.42,
+    )
+
+    text = " ".join(page({"xo": measured}).split())
+
+    assert "100 s for each, 2,172 s in all, 1,302 s of processor time" in text
+    assert "| 100 | 2,172 |" in text
+
+
 def test_the_page_tells_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures with intervals, what was not reached, classes, confusion, and who published what."""
     case = Case(
