@@ -202,8 +202,9 @@ _ALL = (
         baselines=(LOGISTIC, NEAREST),
         goals=(Goal(ACCURACY, 0.945),),
         notes=(
-            "The settings were written down once, after the first three epochs of two networks; "
-            "the validation pictures then chose the epoch.",
+            "The settings were written down after the first three epochs of two networks, and the "
+            "validation pictures chose the epoch. The test pictures were asked twice: with 24 "
+            "epochs, 95.30 % of the validation pictures and 94.49 % of these were right.",
         ),
         published=(
             Published(
