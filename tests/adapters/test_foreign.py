@@ -61,7 +61,7 @@ def test_avif_says_which_package_reads_it(monkeypatch: pytest.MonkeyPatch) -> No
         ImageAdapter().adapt(media(b"avif", b"mif1"))
 
 
-@pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
+@pytest.mark.skipif("avif" not in features.get_supported(), reason="this Pillow reads no AVIF")
 def test_avif_is_read_where_pillow_reads_it() -> None:
     """As any other picture."""
     image = Image.new("RGB", (40, 40), (200, 30, 40))
