@@ -225,7 +225,9 @@ class ArrayAdapter(Adapter):
             fits = self.size in (None, grids.shape[2:]) and self.channels in (None, grids.shape[1])
             # A sum is finite only if all is; it costs less than looking at every value twice.
             finite = grids
-            if not np.isfinite(grids.sum(dtype=np.float64)):
+            with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity, and 1e308
+                total = grids.sum(dtype=np.float64)
+            if not np.isfinite(total):
                 finite = grids[np.isfinite(grids).all(axis=(1, 2, 3))]
             if fits and finite.size:
                 shape = finite.shape[1:]

@@ -151,6 +151,17 @@ def test_long_stacks_are_scaled_in_parts(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sum(steps) == 23
 
 
+@pytest.mark.parametrize("values", [[np.inf, -np.inf], [1e308, 1e308]])
+def test_sums_that_are_not_finite_are_not_warned_of(values: list[float]) -> None:
+    """An adapter learns its range from finite values, however large their sum is."""
+    grids = np.zeros((3, 2, 2))
+    grids[0, 0] = values
+
+    fitted = ArrayAdapter().fitted(grids)
+
+    assert fitted.high == (max(values) if np.isfinite(values).all() else 0)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("many", [np.asarray, list])
 def test_items_that_are_not_finite_are_told(bad: float, many: Any) -> None:
