@@ -269,7 +269,7 @@ def _single(body: bytes, kind: str, parameters: dict[str, str]) -> Part:
     if kind.startswith("text/") and encoding not in ("utf-8", "utf8", "us-ascii"):
         try:
             body = body.decode(encoding).encode()
-        except (LookupError, ValueError):  # ValueError: its name has a NUL, or the body does not fit
+        except (LookupError, ValueError):  # ValueError: also of a name with a NUL
             raise Refusal(415, f"the body is not text in the charset {shown(encoding)}") from None
     return Part(f"{BODY}{_ENDINGS.get(kind, '')}", body)
 
