@@ -15,7 +15,7 @@ from pydantic import model_validator
 from gridcnn.adapters.outliers import LOOKED_AT, bulk_of, count_cut, cut_remark, is_scaled
 from gridcnn.contracts.adapter import Adapted, Adapter, Things, describe
 from gridcnn.errors import DataError, Problem
-from gridcnn.grid import Array, Cells, Grids, GridShape
+from gridcnn.grid import Array, Cells, Grids, GridShape, all_finite
 from gridcnn.settings.base import Count, Number, Positive
 from gridcnn.settings.pairs import Sizes
 from gridcnn.stored import SUFFIXES, stored_array
@@ -223,11 +223,8 @@ class ArrayAdapter(Adapter):
         counts: Counter[tuple[int, ...]] = Counter()
         for grids in stacks:
             fits = self.size in (None, grids.shape[2:]) and self.channels in (None, grids.shape[1])
-            # A sum is finite only if all is; it costs less than looking at every value twice.
             finite = grids
-            with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity, and 1e308
-                total = grids.sum(dtype=np.float64)
-            if not np.isfinite(total):
+            if not all_finite(grids):
                 finite = grids[np.isfinite(grids).all(axis=(1, 2, 3))]
             if fits and finite.size:
                 shape = finite.shape[1:]

@@ -176,10 +176,9 @@ def shift_pitch(samples: Values, steps: float, *, sample_rate: int) -> Values:
     """
     librosa = load_librosa()
     padded, rate = _pad(samples, _effects_window(sample_rate)), 2.0 ** (-steps / 12)
-    shifted: Values = librosa.resample(
-        _stretch(padded, rate, sample_rate=sample_rate),
-        orig_sr=sample_rate / rate, target_sr=sample_rate, res_type="soxr_hq",
-    )  # fmt: skip
+    stretched = _stretch(padded, rate, sample_rate=sample_rate)
+    rates = {"orig_sr": sample_rate / rate, "target_sr": sample_rate}
+    shifted: Values = librosa.resample(stretched, **rates, res_type="soxr_hq")
     shifted = librosa.util.fix_length(shifted, size=len(padded))
     return shifted[: len(samples)]
 

@@ -104,7 +104,7 @@ def measure(whole: Network, batch: int) -> Costs:
     (piece,) = engine.pieces()
     shared = SharedChain(engine.chain(piece))
     random = np.random.default_rng(0)
-    shards = len(shared.cuts(_ITEMS)) - 1
+    shards = shared.count_shards(_ITEMS)
     task = ShardTask(
         shards=range(shards),
         all_shards=shards,

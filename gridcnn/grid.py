@@ -202,6 +202,11 @@ class Held(_LikeArray, abc.ABC):
 
     @property
     @abc.abstractmethod
+    def one_hot(self) -> bool:
+        """Whether `fetch` returns one-hot grids."""
+
+    @property
+    @abc.abstractmethod
     def digests(self) -> NDArray[np.uint8] | None:
         """16 bytes for each item, the same for equal grids; None if they are not known."""
 
@@ -266,7 +271,9 @@ class Grids:
 
 
 def all_finite(values: Array) -> bool:
-    """Return whether float32 or whole numbers are all finite, in little time and no memory."""
-    # No sum of numbers of 32 bits is too large for one of 64, and NaN and infinity stay.
-    with np.errstate(invalid="ignore"):
-        return bool(np.isfinite(values.sum(dtype=np.float64)))
+    """Return whether numbers are all finite, in little time and no memory."""
+    # NaN and infinity stay in a sum. None of numbers of 32 bits is too large for one of 64.
+    with np.errstate(invalid="ignore", over="ignore"):
+        if np.isfinite(values.sum(dtype=np.float64)):
+            return True
+    return values.dtype.itemsize > 4 and bool(np.isfinite(values).all())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gridcnn.errors import DataError
-from gridcnn.grid import Array, Grids, GridShape, OneHot
+from gridcnn.grid import Array, Grids, GridShape, OneHot, all_finite
 
 CASES = settings(max_examples=100, deadline=None, derandomize=True)
 SEVEN = np.random.default_rng(0).integers(-1, 3, (7, 5), np.int32)
@@ -236,3 +236,16 @@ def test_grids_have_the_sizes_of_their_shape() -> None:
         assert len(Grids(values, GridShape(1, 3, 5))) == 7
         with pytest.raises(DataError, match=r"\(items, 1, 4, 5\) were .* shape \(7, 1, 3, 5\)"):
             Grids(values, GridShape(1, 4, 5))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int64, np.bool_])
+def test_numbers_are_all_finite_unless_one_is_not(kind: type) -> None:
+    """Also if their sum is too large, and if infinities cancel out in it."""
+    values: Array = np.zeros((3, 4), kind)
+    assert all_finite(values)
+    if np.issubdtype(kind, np.floating):
+        values[:2] = np.finfo(kind).max
+        assert all_finite(values)
+        for bad in ([np.nan], [np.inf], [np.inf, -np.inf]):
+            values[2, : len(bad)] = bad
+            assert not all_finite(values)

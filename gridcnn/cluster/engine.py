@@ -19,7 +19,7 @@ from gridcnn.engines.native.plan import reads_indices
 from gridcnn.engines.native.processor import VARIABLE
 from gridcnn.engines.native.sharing import ShardSums, ShardTask, SharedChain
 from gridcnn.errors import EngineError
-from gridcnn.grid import Array, Cells, fetch_cells
+from gridcnn.grid import Array, Cells, Held, fetch_cells
 from gridcnn.network import Network
 
 _ANSWERED = 512
@@ -111,15 +111,11 @@ class ClusterEngine(AnsweringEngine):
     def _entering(self, piece: Piece, values: Cells) -> tuple[Chain, Array]:
         """Return the chain for a piece, and what enters it; held grids stay with the workers."""
         held: Any = values
-        if isinstance(held, HeldCells):
-            one_hot = held.data.one_hot
-        elif isinstance(held, KeptCells):
-            one_hot = held.rows is not None
-        else:
+        if not isinstance(held, Held):
             return super()._entering(piece, values)
-        if one_hot and not reads_indices(self.network.ops[piece.start : piece.stop]):
+        if held.one_hot and not reads_indices(self.network.ops[piece.start : piece.stop]):
             return super()._entering(piece, held.fetch())
-        return self.chain(piece, one_hot=one_hot), held
+        return self.chain(piece, one_hot=held.one_hot), held  # type: ignore[return-value]
 
     def _take_step(
         self, chain: Chain, vector: Floats, cells: Array, gradient: Floats, **options: Any
@@ -128,7 +124,7 @@ class ClusterEngine(AnsweringEngine):
         one_hot = chain.plan.one_hot
         shared = self._shared.setdefault(one_hot, SharedChain(chain))
         output = options.get("output")
-        shards = len(shared.cuts(len(cells))) - 1
+        shards = shared.count_shards(len(cells))
         task = ShardTask(
             shards=range(shards),
             all_shards=shards,

@@ -154,6 +154,11 @@ class HeldCells(Held):
         return (len(self.items), *self.data.shape.sizes)
 
     @property
+    def one_hot(self) -> bool:
+        """Whether `fetch` returns one-hot grids."""
+        return self.data.one_hot
+
+    @property
     def digests(self) -> NDArray[np.uint8] | None:
         """16 bytes for each item, the same for equal grids; None if they are not known."""
         return None if self.data.digests is None else self.data.digests[self.items]

@@ -33,6 +33,11 @@ class KeptCells(Held):
         return (len(self.items), *self._cells.shape[1:])
 
     @property
+    def one_hot(self) -> bool:
+        """Whether `fetch` returns one-hot grids."""
+        return isinstance(self._cells, OneHot)
+
+    @property
     def digests(self) -> None:
         """They are not known."""
         return

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from gridcnn.engines.native.builder import Builder, items_of, null
 from gridcnn.engines.native.emitter import INT, Number, Value
-from gridcnn.engines.native.kernels.base import (
-    Frame,
-)
+from gridcnn.engines.native.kernels.base import Frame
 from gridcnn.engines.native.phases import Arguments
 from gridcnn.engines.native.program import MOST_TOGETHER, Argument, Program
 

@@ -112,6 +112,10 @@ class SharedChain:
             return [0, *(group.stop for group in groups_of(items))]
         return [*range(0, items, self.chain.plan.shard), items]
 
+    def count_shards(self, items: int) -> int:
+        """Return how many shards there are."""
+        return len(self.cuts(items)) - 1
+
     def divide(self, items: int, parts: int) -> list[tuple[range, slice]]:
         """Return at most `parts` parts of the shards, in order, each with its items."""
         cuts = self.cuts(items)
@@ -208,7 +212,7 @@ class SharedChain:
             found.append(part)
         found.sort(key=lambda part: part.branches[0].first)  # the gradient is read where it begins
         sums = np.concatenate([part.sums for part in found])
-        shards = len(self.cuts(count)) - 1
+        shards = self.count_shards(count)
         additions = add_branches(tuple(itertools.chain(*(each.branches for each in found))), shards)
         arguments = [
             (int(Argument.GRADIENT), address_of(gradient)),

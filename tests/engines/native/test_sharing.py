@@ -105,11 +105,13 @@ def test_rounds_of_a_large_batch_are_shared_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("one_hot", [False, True])
-def test_grids_that_the_workers_share_are_not_sent(one_hot: bool) -> None:
-    """A step sends the numbers of items; votes are computed here."""
+@pytest.mark.parametrize("first", [[], ["rectification"]], ids=["reads indices", "reads cells"])
+def test_grids_that_the_workers_share_are_not_sent(one_hot: bool, first: list[Any]) -> None:
+    """A step sends the numbers of items, if the workers have what it reads; votes are made here."""
     random = np.random.default_rng(0)
     shape = GridShape(1, 5, 24, Axis("letter", ordered=False), Axis("position"))
-    whole = network([{"convolution": {"filters": 3, "kernel_size": ["all", 4]}}], shape)
+    convolution = {"convolution": {"filters": 3, "kernel_size": ["all", 4]}}
+    whole = network([*first, convolution], shape)
     grids: Any = OneHot(random.integers(-1, 5, (60, 24), np.int32), 5)
     grids = grids if one_hot else np.asarray(grids)
     parameters, chosen = whole.starting_parameters(), random.permutation(60)[:40]
