@@ -80,6 +80,8 @@ def explain(
         bool, typer.Option("--json", help="Print the figures as JSON instead of the page.")
     ] = False,
     engine: options.Engine = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
     threads: options.Threads = None,
     strict: options.Strict = False,
     quiet: options.Quiet = False,
@@ -98,6 +100,7 @@ def explain(
         page = Path(f"explained-{_stem(item, row)}.html")
     if page is not None:
         outputs.refuse_taken(page, PAGE_MARK, force=force)
+    engine = options.read_engine(engine, device, precision)
     loaded = load(model, engine=engine, threads=threads)
     name, thing = _thing(loaded, item, text, row, strict=strict, quiet=quiet)
     with Bars(shown=not quiet) as bars:

@@ -60,6 +60,8 @@ def features(
         bool, typer.Option("--json", help="Print everything as JSON instead of the page.")
     ] = False,
     engine: options.Engine = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
     threads: options.Threads = None,
     quiet: options.Quiet = False,
     force: options.Force = False,
@@ -74,6 +76,7 @@ def features(
     page = out if out is not None or png is not None or as_json else Path("features.html")
     if page is not None:
         outputs.refuse_taken(page, PAGE_MARK, force=force)
+    engine = options.read_engine(engine, device, precision)
     loaded = load(model, engine=engine, threads=threads)
     with Bars(shown=not quiet) as bars:
         looked = features_of(loaded, data, most=items, advance=bars.show)

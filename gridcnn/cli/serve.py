@@ -91,6 +91,8 @@ def serve(
         ),
     ] = 10.0,
     engine: options.Engine = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
     threads: Annotated[
         int,
         typer.Option(
@@ -127,6 +129,7 @@ def serve(
         held=max(Limits.held, 4 * body),
         deadline=deadline,
     )
+    engine = options.read_engine(engine, device, precision)
     loaded = Models([Place.of(text) for text in models], limits, engine=engine, threads=threads)
     listening = listen(host, port)
     with listening:

@@ -117,6 +117,7 @@ TABLE: dict[str, tuple[set[str], dict[str, str]]] = {
         },
     ),
 }
+TABLE["--device"] = TABLE["--precision"] = TABLE["--engine"]
 
 
 def verbs(command: Any, name: str = "") -> Iterator[tuple[str, set[str]]]:
