@@ -78,6 +78,7 @@ from gridcnn.training.calibration import calibrate, refuse_uncalibrated
 from gridcnn.training.loop import Labelled, train
 from gridcnn.training.selection import settle_selection
 from gridcnn.training.starting import start_from
+from gridcnn.training.views import logits_of
 from gridcnn.training.weighing import item_weights
 
 _TRAINING = ("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay", "patience")
@@ -279,10 +280,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         engine.settle()
         best = state.best
         if spec.training.calibrate and run.validation is not None:
-            best, _ = calibrate(engine, best, run.validation)
+            best, _ = calibrate(engine, best, run.validation, spec.training)
         thresholds = None
         if engine.head.several and run.validation is not None:
-            logits = engine.logits(best, run.validation.grids)
+            logits = logits_of(engine, best, run.validation.grids, spec.training)
             thresholds = thresholds_for(engine.head, logits, run.validation.targets)
         # A model file knows texts and whole numbers; True is 1, as for labels anywhere else.
         self.model_ = Model(

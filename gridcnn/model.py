@@ -52,6 +52,7 @@ from gridcnn.notes import VotesSpread, remark_notes, warn_of
 from gridcnn.spec.load import load_data
 from gridcnn.spec.models import Spec
 from gridcnn.tensors import kind_of, read_tensors, write_tensors
+from gridcnn.training.views import logits_of
 from gridcnn.version import VERSION
 
 if TYPE_CHECKING:
@@ -186,6 +187,16 @@ class Model:
         self.__dict__.update(state)
         self.parameters = freeze(np.array(self.parameters))
 
+    def with_one_view(self) -> Model:
+        """Return a model that answers from each item alone; itself, if it does."""
+        if self.spec.training.views == 1:
+            return self
+        training = self.spec.training.model_copy(update={"views": 1})
+        spec = self.spec.model_copy(update={"training": training})
+        return Model(
+            spec, self.classes, self.parameters, thresholds=self.thresholds, engine=self._engine
+        )
+
     @property
     def shape(self) -> GridShape:
         """The shape of the grids that it takes."""
@@ -268,11 +279,14 @@ class Model:
         Raises:
             DataError: items whose votes are not finite; each is called by its name in `names`.
         """
-        return votes_of(self.head, self._engine.logits(self.parameters, grids), names)
+        return votes_of(self.head, self._logits(grids), names)
 
     def answered(self, grids: Cells, *, names: Sequence[str] | None = None) -> Answered:
         """Return the votes of all items that have votes, and a problem for each of the others."""
-        return answer_logits(self.head, self._engine.logits(self.parameters, grids), names)
+        return answer_logits(self.head, self._logits(grids), names)
+
+    def _logits(self, grids: Cells) -> Array:
+        return logits_of(self._engine, self.parameters, grids, self.spec.training)
 
     def predict(self, things: Any, *, names: Sequence[str] | None = None) -> NDArray[Any]:
         """Return the answer for each item `(items,)`: the class with the most votes.

@@ -219,3 +219,5 @@ def _say(explained: Explanation) -> None:
         for label, vote in zip(explained.model.classes, explained.votes.tolist(), strict=True)
     )
     screen.say(printable(f"{explained.name}  {answer}  {votes}"))
+    if explained.remark:
+        screen.say(explained.remark)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -25,6 +25,9 @@ class Augmentation(Settings, abc.ABC):
     item by item, as `random.random((items, numbers))` does it, always as many: so an epoch is the
     same for every size of batch.
     """
+
+    for_training_alone: ClassVar[bool] = False
+    """Whether it takes away some of what an item shows, so that answers do better without it."""
 
     def check(self, shape: GridShape) -> None:
         """Raise `ValueError` if it cannot work on grids of `shape`, or would harm them.

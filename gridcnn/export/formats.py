@@ -25,6 +25,12 @@ FORMATS = Registry(
 )
 
 
+_ONE_VIEW = (
+    "the model answers from {views} views of an item, and this file from the item alone, so some "
+    "answers differ; `training.views: 1` measures how often it is right"
+)
+
+
 @dataclass(frozen=True)
 class Written:
     """What `export` has written, or `prepare` has made.
@@ -118,9 +124,11 @@ def prepare(
     paths = form.paths(target)
     for file in paths.values():
         refuse_taken(file, form.mark, force=overwrite, remedy=remedy)
-    exported = form.export(model, target)
+    exported = form.export(model.with_one_view(), target)
     contents = {ending: exported.contents[ending] for ending in paths}
-    return Written(tuple(paths.values()), form, replace(exported, contents=contents))
+    views = model.spec.training.views
+    notes = (*exported.notes, *((_ONE_VIEW.format(views=views),) if views > 1 else ()))
+    return Written(tuple(paths.values()), form, replace(exported, contents=contents, notes=notes))
 
 
 def _refuse_name(path: Path, form: Format, usual: str) -> None:

@@ -31,6 +31,7 @@ from gridcnn.runs.results import read_predictions
 from gridcnn.training.calibration import calibrate
 from gridcnn.training.loop import Epoch, TrainingState, loss_and_accuracy
 from gridcnn.training.selection import ends_after
+from gridcnn.training.views import logits_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,7 +145,9 @@ def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
     prepared, state = trained.prepared, trained.state
     best, calibration = state.best, None
     if prepared.spec.training.calibrate:
-        best, calibration = calibrate(trained.answering, best, prepared.validation.data)
+        best, calibration = calibrate(
+            trained.answering, best, prepared.validation.data, prepared.spec.training
+        )
     logits = _answer_parts(trained, best)
     model = Model(
         prepared.spec,
@@ -176,7 +179,7 @@ def _answer_parts(trained: Trained, best: Array) -> dict[str, Array]:
     """
     parts: dict[str, Part] = {name: getattr(trained.prepared, name) for name in reversed(PARTS)}
     return {
-        name: trained.answering.logits(best, part.data.grids)
+        name: logits_of(trained.answering, best, part.data.grids, trained.prepared.spec.training)
         for name, part in parts.items()
         if len(part) and not is_large(len(part))
     }

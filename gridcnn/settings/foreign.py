@@ -273,6 +273,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("smoothing",), ("label_smoothing",)),
     **dict.fromkeys(("mixupalpha",), ("mixup",)),
     **dict.fromkeys(("ema", "useema", "emamomentum", "emadecay", "swa"), ("averaging",)),
+    **dict.fromkeys(("tta", "testtimeaugmentation"), ("views",)),
     **dict.fromkeys(("monitor", "checkpointmetric", "refit"), ("select_by",)),
     **dict.fromkeys(("maxminutes", "timelimit", "budget", "maxtime"), ("minutes",)),
     **dict.fromkeys(("eps",), ("epsilon",)),
@@ -302,7 +303,7 @@ PLACES: dict[str, str] = {
             *("method", "epochs", "batch_size", "optimizer", "learning_rate", "schedule"),
             *("warm_up", "weight_decay", "gradient_clip", "patience", "augmentation", "seed"),
             *("minutes", "select_by", "class_weights", "sampling", "label_smoothing", "mixup"),
-            *("averaging", "restarts", "stop_after"),
+            *("averaging", "restarts", "stop_after", "views"),
         )
     },
     **{

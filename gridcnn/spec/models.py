@@ -364,6 +364,10 @@ class Training(Settings):
     forms: Annotated[int, Strict(), Ge(1), Le(1000)] = 4
     """How many changed forms of each training item are made before training, if augmentation
     changes sounds or texts themselves. In each epoch an item is one of them, or itself."""
+    views: Annotated[int, Strict(), Ge(1), Le(1000)] = 1
+    """From how many views of an item it is answered: the item itself and, above 1, grids changed by
+    those augmentations that take nothing away (not `mask`, `erase`, `drop` and `noise`). The mean
+    of their logits decides (test-time augmentation). Answering takes so many times as long."""
     start: Literal["he", "glorot"] = "he"
     """How starting weights are drawn: with the variance 2 / inputs (He et al., 2015), or with
     2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
@@ -393,6 +397,25 @@ class Training(Settings):
                         f"{name} is for method: backpropagation; with method: nudge leave it out"
                     )
         return self
+
+    @model_validator(mode="after")
+    def _views_need_changes(self) -> Self:
+        if self.views > 1 and not self.view_changes:
+            raise ValueError(
+                f"views: {self.views} answers from changed grids of an item as well, and no "
+                "augmentation makes any; add one that takes nothing away, such as shift, flip, "
+                "zoom or brightness, or leave views out"
+            )
+        return self
+
+    @property
+    def view_changes(self) -> tuple[Augmentation, ...]:
+        """Those augmentations of grids that are not for training alone: they make the views."""
+        return tuple(
+            each
+            for each in self.augmentation
+            if isinstance(each, Augmentation) and not each.for_training_alone
+        )
 
     @field_validator("augmentation", mode="before")
     @classmethod

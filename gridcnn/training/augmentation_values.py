@@ -53,6 +53,7 @@ class Mask(AlongAxes):
     """
 
     title: ClassVar[str] = "mask"
+    for_training_alone: ClassVar[bool] = True
     short: ClassVar[tuple[str, ...]] = ("rows", "columns")
 
     rows: Whole = 0
@@ -140,6 +141,7 @@ class Erase(Augmentation):
     """
 
     title: ClassVar[str] = "erase"
+    for_training_alone: ClassVar[bool] = True
     short: ClassVar[tuple[str, ...]] = ("area",)
 
     area: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Le(1)] = 0.3
@@ -214,6 +216,7 @@ class Drop(Augmentation):
     """Leaves out columns, each on its own: of a text, symbols at random places."""
 
     title: ClassVar[str] = "drop"
+    for_training_alone: ClassVar[bool] = True
     short: ClassVar[tuple[str, ...]] = ("probability",)
 
     probability: Annotated[float, Strict(), AllowInfNan(False), Gt(0), Lt(1)]
@@ -240,6 +243,7 @@ class Noise(Augmentation):
     """Adds Gaussian noise to every cell."""
 
     title: ClassVar[str] = "noise"
+    for_training_alone: ClassVar[bool] = True
     short: ClassVar[tuple[str, ...]] = ("deviation",)
 
     deviation: Positive

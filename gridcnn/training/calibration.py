@@ -11,7 +11,9 @@ from gridcnn.engines.base import Engine
 from gridcnn.errors import TrainingError
 from gridcnn.grid import Array
 from gridcnn.network import Network
+from gridcnn.spec.models import Training
 from gridcnn.training.loop import Labelled, loss_and_accuracy
+from gridcnn.training.views import logits_of
 
 _COLDEST, _HOTTEST = 0.02, 100.0
 """Between these the temperature is sought; beyond, votes are all but 0 and 1, or all but equal."""
@@ -52,7 +54,9 @@ def refuse_uncalibrated(network: Network, validation: Labelled | None) -> None:
         )
 
 
-def calibrate(engine: Engine, parameters: Array, validation: Labelled) -> tuple[Array, Calibration]:
+def calibrate(
+    engine: Engine, parameters: Array, validation: Labelled, settings: Training
+) -> tuple[Array, Calibration]:
     """Return the parameters whose votes for the validation items have the lowest loss.
 
     All logits are divided by one number, the temperature (Guo et al., On calibration of modern
@@ -62,7 +66,7 @@ def calibrate(engine: Engine, parameters: Array, validation: Labelled) -> tuple[
     from scipy.optimize import minimize_scalar  # few runs need it
 
     head = engine.head
-    logits = engine.logits(parameters, validation.grids).astype(np.float64)
+    logits = logits_of(engine, parameters, validation.grids, settings).astype(np.float64)
 
     def loss(exponent: float) -> float:
         return loss_and_accuracy(head, logits / math.exp(exponent), validation.targets)[0]

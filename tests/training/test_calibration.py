@@ -15,6 +15,7 @@ from gridcnn.errors import TrainingError
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load
+from gridcnn.spec.models import Training
 from gridcnn.training.calibration import calibrate, refuse_uncalibrated
 from gridcnn.training.loop import Labelled
 
@@ -43,7 +44,7 @@ def test_the_temperature_gives_the_lowest_loss(name: str) -> None:
     """A fine search over temperatures finds none that is better; no answer changes."""
     engine, vector, items = made(name)
 
-    changed, found = calibrate(engine, vector, items)
+    changed, found = calibrate(engine, vector, items, Training())
     logits = engine.logits(vector, items.grids).astype(np.float64)
 
     def loss(temperature: float) -> float:

@@ -76,11 +76,12 @@ class Explanation:
         name: what the item is called.
         original: the item in its raw form.
         cells: its grid, `(1, channels, rows, columns)`, or one-hot.
-        votes: the vote for each class, as `predict` has them, `(classes,)`.
+        votes: the vote for each class, `(classes,)`, as `predict` has them for the item alone.
         target: the index of the class that is explained: the answer, unless another was asked for.
         passage: every value of the network.
         fields: which cells of the grid the cells of each value see.
         advance: called as the work on what mattered goes on.
+        views: from how many views the model answers; what is explained is one, the item alone.
     """
 
     model: Model
@@ -92,6 +93,17 @@ class Explanation:
     passage: Passage
     fields: list[Field]
     advance: Advance | None = None
+    views: int = 1
+
+    @property
+    def remark(self) -> str:
+        """What to know about the votes: a sentence, or nothing."""
+        if self.views == 1:
+            return ""
+        return (
+            f"This model answers from {self.views} views of an item. This shows the item alone, so "
+            "the votes differ a little."
+        )
 
     @property
     def answer(self) -> list[str | int]:
@@ -264,6 +276,7 @@ def explain(
     if len(things) != 1:
         raise DataError(f"one item is explained at a time; got {len(things)}")
     name = describe(things[0], 0) if name is None else name
+    views, model = model.spec.training.views, model.with_one_view()
     adapted = model.adapted(things, names=[name])
     if adapted.problems:
         raise DataError(*adapted.problems)
@@ -281,6 +294,7 @@ def explain(
         Passage(model.network, model.parameters, adapted.grids.values),
         fields_of(model.network),
         advance,
+        views,
     )
 
 

@@ -30,6 +30,7 @@ def plain_explanation(explanation: Explanation) -> dict[str, Any]:
             str(label): round(float(vote), 6)
             for label, vote in zip(model.classes, explanation.votes, strict=True)
         },
+        "views": explanation.views,
         "label": model.classes[explanation.target],
         "grid": list(model.shape.sizes),
         "stages": _stages(explanation),

@@ -55,7 +55,7 @@ def explanation_page(explanation: Explanation) -> str:
         title=f"{answer}: {explanation.name}",
         data=data,
         scripts=scripts,
-        note=note,
+        note=" ".join(filter(None, (explanation.remark, note))),
         name=explanation.name,
         model=explanation.model.spec.name,
     )
