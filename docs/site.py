@@ -24,6 +24,7 @@ _PAGES = {
     "../CHANGELOG.md": "changelog.md",
     "../CONTRIBUTING.md": "contributing.md",
     "../benchmarks/results.md": "benchmarks.md",
+    "../benchmarks/results-avx512.md": "benchmarks-avx512.md",
 }
 """Links of pages to files beside them, and what these are called on the site."""
 _LIVE = """Try it here:
