@@ -15,7 +15,7 @@ from gridcnn.errors import ModelFileError, UserError
 from gridcnn.export.importing.reading import Imported, import_onnx
 from gridcnn.export.onnx.graph import Graph
 from gridcnn.export.onnx.network import add_network
-from gridcnn.grid import Array
+from gridcnn.grid import Array, GridShape
 from gridcnn.network import Network
 from gridcnn.spec.load import load
 from tests.cli.invoke import TINY, cli
@@ -91,6 +91,30 @@ def test_an_exported_model_comes_back_whole(tmp_path: Path) -> None:
     np.testing.assert_allclose(after.votes(pictures), before.votes(pictures), atol=1e-5)
     spec = gridcnn.Spec.model_validate(after.spec.model_dump())
     assert load(str(tmp_path / "back" / "spec.yaml")).stages == spec.stages
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kernel_size": ["all", 2]},
+        {"kernel_size": [6, 4], "padding": [0, 1]},
+        {"kernel_size": ["all", 3], "stride": 2},
+        {"kernel_size": [4, "all"]},
+        {"kernel_size": [2, "all"], "dilation": [3, 1]},
+        {"kernel_size": ["all", "all"]},
+        {"kernel_size": [2, 4]},
+    ],
+    ids=str,
+)
+def test_kernels_that_fill_an_axis_come_back(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Though no border is along that axis, and an uneven one along the other."""
+    spec = load({"stages": [{"convolution": {"filters": 3, **settings}}], "head": "voting"})
+    network = Network(spec, GridShape(1, 6, 8), classes=3)
+    path = write(network, network.starting_parameters(), tmp_path / "a.onnx")
+
+    made = check(path)
+
+    assert made.model.network.ops[0].output == network.ops[0].output
 
 
 # As Keras writes them -----------------------------------------------------------------------------

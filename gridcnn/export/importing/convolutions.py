@@ -29,9 +29,10 @@ def read_convolution(reader: Reader, node: Node) -> Value:
     stride = pair_of(node.settings, "strides", value, 1)
     dilation = pair_of(node.settings, "dilations", value, 1)
     sizes, out = reader.sizes_of(value), sizes_of_output(reader, node)
-    settings: dict[str, Any] = {"filters": filters, "kernel_size": [rows, columns]}
-    borders = _borders(node, value)
-    settings["padding"] = _padding(borders, sizes[1:], (rows, columns), stride, dilation)
+    kernel, padding = _kernel_and_padding(
+        _borders(node, value), sizes[1:], (rows, columns), stride, dilation
+    )
+    settings: dict[str, Any] = {"filters": filters, "kernel_size": kernel, "padding": padding}
     if stride != (1, 1):
         settings["stride"] = list(stride)
     if dilation != (1, 1):
@@ -62,26 +63,42 @@ def _borders(node: Node, value: Value) -> tuple[tuple[int, int], tuple[int, int]
     )
 
 
-def _padding(
+def _kernel_and_padding(
     borders: tuple[tuple[int, int], tuple[int, int]] | str,
     sizes: tuple[int, int],
     kernel: tuple[int, int],
     stride: tuple[int, int],
     dilation: tuple[int, int],
-) -> Any:
-    """Return the setting that stands for borders of a convolution."""
+) -> tuple[list[Any], Any]:
+    """Return the settings `kernel_size` and `padding` that stand for a kernel with borders.
+
+    Along an axis that the kernel fills with `all`, `same` adds no border.
+    """
+    plain = list(kernel)
     if isinstance(borders, str):
-        return borders
+        return plain, borders
+    if borders == ((0, 0), (0, 0)):
+        return plain, "valid"
     same = []
     for size, length, step, gap in zip(sizes, kernel, stride, dilation, strict=True):
         missing = max((-(-size // step) - 1) * step + (length - 1) * gap + 1 - size, 0)
         same.append((missing // 2, missing - missing // 2))
-    if borders == ((0, 0), (0, 0)):
-        return "valid"
     if list(borders) == same:
-        return "same"
+        return plain, "same"
     if all(low == high for low, high in borders):
-        return [borders[0][0], borders[1][0]]
+        return plain, [borders[0][0], borders[1][0]]
+    whole = [
+        length == size and gap == 1 and border == (0, 0)
+        for size, length, gap, border in zip(sizes, kernel, dilation, borders, strict=True)
+    ]
+    if all(
+        is_whole or border == wanted
+        for is_whole, border, wanted in zip(whole, borders, same, strict=True)
+    ):
+        filled = [
+            "all" if is_whole else length for is_whole, length in zip(whole, kernel, strict=True)
+        ]
+        return filled, "same"
     raise Unsupported(f"pads {[each for side in zip(*borders, strict=True) for each in side]}")
 
 
