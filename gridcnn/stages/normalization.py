@@ -48,7 +48,12 @@ class Normalization(Stage):
         return False
 
     def output(self, shape: GridShape) -> GridShape:
-        """Return the same shape."""
+        """Return the same shape.
+
+        Raises:
+            ValueError: the groups do not fit the maps, or each has a single number, of which
+                nothing is left when its mean is taken away.
+        """
         if self.kind != "group" and self.groups is not None:
             raise ValueError(
                 f"'groups' (={self.groups}) is a setting of kind: group; take that, or leave it out"
@@ -59,7 +64,18 @@ class Normalization(Stage):
                 f"'groups' (={count}) must divide the {shape.channels} maps; take one of "
                 f"{', '.join(str(n) for n in _divisors(shape.channels))}"
             )
+        if self.kind != "batch" and shape.cells == count:
+            raise ValueError(self._single_numbers(shape))
         return shape
+
+    def _single_numbers(self, shape: GridShape) -> str:
+        """Return why no group may have a single number."""
+        fewer = ", ".join(str(n) for n in _divisors(shape.channels)[:-1])
+        ways = f"take groups: one of {fewer}, or kind: batch" if fewer else "take kind: batch"
+        return (
+            f"each group of {shape} has a single number, of which nothing is left when its mean is "
+            f"taken away; {ways}, or put it before the stage that leaves one cell"
+        )
 
     def group_count(self, shape: GridShape) -> int:
         """Return the number of groups of maps that have a mean of their own."""

@@ -152,7 +152,9 @@ def test_an_item_depends_on_itself_alone(networks: ModuleType, settings: dict[st
     stage = Normalization(**settings)
 
     for rows, columns in ((1, 1), (3, 5), (8, 8), (1, 130)):
-        networks.check_items(stage, GridShape(6, rows, columns))
+        shape = GridShape(6, rows, columns)
+        if networks.fitting(stage, shape):
+            networks.check_items(stage, shape)
     assert stage.mixes_items == (stage.kind == "batch")
     assert not stage.draws
 
@@ -219,6 +221,27 @@ def test_groups_that_do_not_fit_are_explained(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         Normalization(**settings).output(GridShape(channels, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("settings", "channels", "ways"),
+    [
+        ({"kind": "group"}, 8, "take groups: one of 1, 2, 4, or kind: batch, or put it before"),
+        ({"kind": "group", "groups": 12}, 12, "take groups: one of 1, 2, 3, 4, 6, or kind"),
+        ({"kind": "layer"}, 1, "take kind: batch, or put it before"),
+    ],
+)
+def test_groups_of_a_single_number_are_refused(
+    settings: dict[str, Any], channels: int, ways: str
+) -> None:
+    """What came out would be the bias, whatever goes in."""
+    stage = Normalization(**settings)
+    message = f"each group of {channels} x 1 x 1 has a single number, .*; {ways}"
+    with pytest.raises(ValueError, match=message):
+        stage.output(GridShape(channels, 1, 1))
+
+    assert stage.output(GridShape(channels, 1, 2)) == GridShape(channels, 1, 2)
+    assert Normalization().output(GridShape(channels, 1, 1)) == GridShape(channels, 1, 1)
 
 
 @pytest.mark.parametrize(

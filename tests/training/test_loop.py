@@ -419,6 +419,27 @@ def test_a_network_without_a_head_is_refused() -> None:
         train(headless, data(), None, spec.training)
 
 
+@pytest.mark.parametrize(("batch_size", "items"), [(1, 30), (64, 1)])
+def test_batches_of_one_item_leave_nothing_of_a_map_of_one_cell(
+    batch_size: int, items: int
+) -> None:
+    """A batch normalization would return its bias, whatever goes in."""
+    stages: list[Any] = [
+        {"convolution": {"filters": 2}},
+        {"skip": ["normalization"]},
+        {"pooling": {"window": "all"}},
+        {"skip": ["normalization"]},
+    ]
+    training = {"batch_size": batch_size, "epochs": 1}
+    spec = load({"stages": stages, "head": "voting", "training": training})
+    made = ReferenceEngine(Network(spec, GridShape(1, 4, 4), classes=2))
+
+    with pytest.raises(
+        TrainingError, match=r"^4\.1 normalization: in batches of one item each map of 2 x 1 x 1 is"
+    ):
+        train(made, data(items), None, spec.training)
+
+
 def test_a_history_has_plain_numbers() -> None:
     """What is written to files is Python's own numbers."""
     (epoch,) = trained(engine(epochs=1)).history
