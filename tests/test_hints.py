@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gridcnn.errors import UserError
+from gridcnn.errors import SpecError, UserError
 from gridcnn.grid import GridShape
 from gridcnn.network import Network
 from gridcnn.settings import foreign
@@ -315,3 +315,110 @@ def test_a_stage_that_is_written_as_elsewhere_is_written_for_the_user(stage: Pla
     spec["stages"][0] = yaml.safe_load(told.partition("; write ")[2])
 
     works(spec)
+
+
+# Words that a setting takes ---------------------------------------------------------------------
+
+STAGE_OF_SETTING = {
+    "function": "activation",
+    "mode": "pooling",
+    "kind": "normalization",
+    "join": "parallel",
+    "shortcut": "skip",
+    "of": "dropout",
+}
+BESIDE: Plain = {
+    "parallel": {"branches": [[], []]},
+    "skip": {"stages": ["rectification"]},
+    "dropout": {"rate": 0.5},
+}
+
+
+def with_word(setting: str, word: Any) -> Plain:
+    """Return a spec in which a setting is a word."""
+    spec = a_spec()
+    if setting in spec["training"] or setting not in STAGE_OF_SETTING:
+        spec["training"][setting] = word
+    else:
+        stage = STAGE_OF_SETTING[setting]
+        spec["stages"].append({stage: {**BESIDE.get(stage, {}), setting: word}})
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("setting", "word"),
+    [(setting, word) for setting, words in foreign.VALUES.items() for word in words],
+)
+def test_words_of_other_systems_are_answered_with_ours(setting: str, word: str) -> None:
+    told = message(with_word(setting, word))
+
+    assert f"; got '{word}'; here it is written '" in told
+    works(with_word(setting, fragment(told, "here it is written ")))
+
+
+@pytest.mark.parametrize(
+    ("setting", "word"),
+    [(setting, word) for setting, words in foreign.ABSENT_VALUES.items() for word in words],
+)
+def test_words_that_no_setting_takes_are_answered_with_what_works(setting: str, word: str) -> None:
+    """As `activation: relu`, which was once thought to be a slip for gelu."""
+    told = message(with_word(setting, word))
+    spec = a_spec()
+    if "write that instead" in told:
+        spec["stages"].append(fragment(told, "the stage "))
+    elif "leave it out" not in told:
+        spec["stages"].insert(1, fragment(told, "write "))
+
+    assert "did you mean" not in told
+    works(spec)
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "ours"),
+    [
+        ("dropout", "p", "rate"),
+        ("rectification", "negative_slope", "leak"),
+        ("gate", "ratio", "reduction"),
+        ("parallel", "merge", "join"),
+        ("skip", "downsample", "shortcut"),
+        ("repeat", "n", "times"),
+        ("normalization", "type", "kind"),
+        ("pooling", "type", "mode"),
+        ("activation", "name", "function"),
+    ],
+)
+def test_settings_of_stages_of_other_systems_are_answered_with_ours(
+    stage: str, name: str, ours: str
+) -> None:
+    spec = a_spec()
+    spec["stages"].append({stage: {name: 1}})
+
+    with pytest.raises(SpecError) as refused:
+        load(spec)
+
+    told = [problem.message for problem in refused.value.problems]
+    assert any(f"{stage} has no setting '{name}'; here it is written '{ours}'." in t for t in told)
+
+
+@pytest.mark.parametrize(
+    ("stage", "told"),
+    [
+        (
+            {"pooling": "all"},
+            "pooling takes settings, as 'name: value'; got 'all'. It takes: window, stride, mode, "
+            "edges",
+        ),
+        (
+            {"skip": "pooling"},
+            "skip takes settings, as 'name: value', or a list, which is its 'stages'; got "
+            "'pooling'. It takes: stages, shortcut",
+        ),
+    ],
+)
+def test_a_value_in_place_of_settings_is_answered_with_what_there_is(
+    stage: Plain, told: str
+) -> None:
+    spec = a_spec()
+    spec["stages"].append(stage)
+
+    assert message(spec) == told

@@ -122,8 +122,8 @@ class Settings(BaseModel):
         if not isinstance(data, Mapping | cls):
             raise explained_error(
                 "settings_type",
-                f"{_title_of(cls)} takes {_plural(cls.entry)}, as 'name: value'; got "
-                f"{quote_value(data)}",
+                f"{_title_of(cls)} takes {_plural(cls.entry)}, as 'name: value'{cls._or_a_list()}; "
+                f"got {quote_value(data)}. {cls._takes()}",
             )
         try:
             return handler(data)
@@ -178,6 +178,16 @@ class Settings(BaseModel):
     def setting_names(cls) -> list[str]:
         """Return the names of the settings, in their order."""
         return list(cls.model_fields)
+
+    @classmethod
+    def _takes(cls) -> str:
+        """Return the sentence that lists the settings."""
+        known = cls.setting_names()
+        return f"It takes: {listed(known)}" if known else "It takes no settings"
+
+    @classmethod
+    def _or_a_list(cls) -> str:
+        return f", or a list, which is its '{cls.bare_list}'" if cls.bare_list else ""
 
 
 SHARED_FORMS: dict[str, Callable[[], JsonSchemaValue]] = {}
@@ -313,8 +323,10 @@ def _sentence(cls: type[Settings], line: ErrorDetails) -> str:
     if kind == "literal_error":
         allowed = str(context["expected"])
         known = [word.strip("'") for word in allowed.replace(" or ", ", ").split(", ")]
-        near = suggestion(line["input"], known) if isinstance(line["input"], str) else ""
-        return f"{name} must be {allowed}{got}{near}"
+        word, setting = line["input"], str(place[-1]) if place else ""
+        hint = foreign.value_hint(setting, word, known) if isinstance(word, str) else ""
+        near = suggestion(word, known) if isinstance(word, str) and not hint else ""
+        return f"{name} must be {allowed}{got}{hint or near}"
     return f"{name} must be {_requirement(kind, context, line['msg'])}{got}"
 
 
@@ -392,5 +404,4 @@ def _unknown_setting(cls: type[Settings], name: str) -> str:
         or foreign.sentence(foreign.ABSENT_SETTINGS, name)
         or suggestion(name, known)
     )
-    takes = f"It takes: {listed(known)}" if known else "It takes no settings"
-    return f"{_title_of(cls)} has no setting {quoted(name)}{hint or '.'} {takes}"
+    return f"{_title_of(cls)} has no setting {quoted(name)}{hint or '.'} {cls._takes()}"

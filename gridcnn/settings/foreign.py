@@ -7,7 +7,7 @@ Each is tested by following it, in `tests/test_hints.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gridcnn.registry import plain
 
@@ -37,6 +37,14 @@ _SEQUENCE = (
     "there are no recurrent layers and no attention; write convolution: {filters: 8} instead"
 )
 _CONVOLUTION = "convolutions go over rows and columns; write convolution: {filters: 8} instead"
+_SEPARABLE = (
+    "a separable convolution is two stages; write convolution: {filters: 8, groups: channels}, for "
+    "each channel, and after it convolution: {filters: 16, kernel_size: 1}"
+)
+_INSTANCES = (
+    "instance normalization is group normalization with a group for each map; write "
+    "normalization: {kind: group, groups: 4} after a convolution of 4 filters"
+)
 _UPSAMPLING = "grids never grow from stage to stage; leave it out"
 _EMBEDDING = (
     "an embedding is what a convolution over all rows does; write "
@@ -57,17 +65,24 @@ _ACTIVATIONS = (
 _BATCH_NORMALIZATIONS = (
     *("batchnorm", "batchnorm1d", "batchnorm2d", "batchnormalization", "bn", "norm", "normalize"),
 )
+_INSTANCE_NORMALIZATIONS = (
+    *("instancenorm", "instancenorm1d", "instancenorm2d", "instancenormalization"),
+)
 _OTHER_NORMALIZATIONS = ("localresponsenorm", "lrn", "weightnorm", "spectralnorm")
 _NORMALIZATIONS = (
     *_BATCH_NORMALIZATIONS,
     *_OTHER_NORMALIZATIONS,
     *("layernorm", "layernormalization", "groupnorm", "groupnormalization", "rmsnorm"),
-    *("instancenorm", "instancenorm2d", "normalization"),
+    *_INSTANCE_NORMALIZATIONS,
+    "normalization",
 )
 
 FOREIGN_STAGES: dict[str, str] = {
     **dict.fromkeys(
-        ("conv", "conv1d", "conv2d", "convolution1d", "convolution2d", "convlayer"),
+        (
+            *("conv", "conv1d", "conv2d", "convolution1d", "convolution2d", "convlayer"),
+            *("lazyconv1d", "lazyconv2d"),
+        ),
         "convolution",
     ),
     **dict.fromkeys(
@@ -118,7 +133,6 @@ FOREIGN_STAGES: dict[str, str] = {
     **dict.fromkeys(_BATCH_NORMALIZATIONS, "normalization"),
     **dict.fromkeys(("layernorm", "layernormalization", "rmsnorm"), "normalization: layer"),
     **dict.fromkeys(("groupnorm", "groupnormalization"), "normalization: group"),
-    **dict.fromkeys(("instancenorm", "instancenorm2d"), "normalization: group"),
     **dict.fromkeys(("dropout1d", "dropout3d", "alphadropout"), "dropout: 0.1"),
     **dict.fromkeys(
         ("dropout2d", "spatialdropout", "spatialdropout1d", "spatialdropout2d"),
@@ -150,6 +164,7 @@ _LISTS = ("sequential", "model", "module", "modulelist", "block", "brick", "laye
 ABSENT_STAGES: dict[str, str] = {
     **dict.fromkeys(("droppath", "dropblock", "stochasticdepth"), _DROP_PATH),
     **dict.fromkeys(_OTHER_NORMALIZATIONS, _NORMALIZATION),
+    **dict.fromkeys(_INSTANCE_NORMALIZATIONS, _INSTANCES),
     **dict.fromkeys(_ACTIVATIONS, _ACTIVATION),
     **dict.fromkeys(_SOFTMAXES, _SOFTMAX),
     **dict.fromkeys(("flatten", "reshape", "permute", "unflatten", "view", "squeeze"), _FLATTEN),
@@ -164,9 +179,14 @@ ABSENT_STAGES: dict[str, str] = {
         _SEQUENCE,
     ),
     **dict.fromkeys(
-        ("separableconv2d", "separableconv1d", "conv3d", "lazyconv2d"),
-        _CONVOLUTION,
+        (
+            *("separable", "separableconv", "separableconv1d", "separableconv2d"),
+            *("separableconvolution", "depthwiseseparable", "depthwiseseparableconv"),
+            *("depthwiseseparableconv2d", "depthwiseseparableconvolution"),
+        ),
+        _SEPARABLE,
     ),
+    "conv3d": _CONVOLUTION,
     **dict.fromkeys(
         (
             *("conv2dtranspose", "convtranspose2d", "convtranspose1d", "upsample", "upsampling2d"),
@@ -245,6 +265,14 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("dilationrate", "dilations"), ("dilation",)),
     **dict.fromkeys(("pads", "pad"), ("padding",)),
     **dict.fromkeys(("poolmode", "pooltype"), ("mode",)),
+    "type": ("kind", "mode", "function"),
+    **dict.fromkeys(("activation", "name"), ("function",)),
+    **dict.fromkeys(("negativeslope", "alpha", "slope"), ("leak",)),
+    **dict.fromkeys(("p", "prob", "probability", "dropprob", "droprate"), ("rate",)),
+    **dict.fromkeys(("ratio", "reductionratio"), ("reduction",)),
+    **dict.fromkeys(("merge", "mode", "combine"), ("join",)),
+    **dict.fromkeys(("downsample", "projection"), ("shortcut",)),
+    **dict.fromkeys(("n", "repeats", "repetitions", "numblocks", "numlayers"), ("times",)),
     **dict.fromkeys(("ceilmode",), ("edges",)),
     **dict.fromkeys(("usebias",), ("bias",)),
     **dict.fromkeys(
@@ -252,7 +280,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
         ("hidden",),
     ),
     **dict.fromkeys(("rate",), ("dropout", "learning_rate")),
-    **dict.fromkeys(("dropoutrate",), ("dropout",)),
+    **dict.fromkeys(("dropoutrate",), ("dropout", "rate")),
     **dict.fromkeys(("multilabel", "multilabels", "labelmode"), ("labels",)),
     **dict.fromkeys(("lr", "eta", "learningrateinit"), ("learning_rate",)),
     **dict.fromkeys(("l2", "weightdecayrate"), ("weight_decay",)),
@@ -295,6 +323,63 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
 }
 """How other systems spell our settings. A spelling is only answered with a name that its owner
 takes: `size` is `window` to pooling, and is right for an image."""
+
+_AVERAGES = ("avg", "average", "avgpool", "averagepool", "averagepooling", "meanpool")
+_ADDITIONS = ("add", "plus", "addition", "elementwise")
+
+VALUES: dict[str, dict[str, str]] = {
+    "function": {
+        "swish": "silu",
+        **dict.fromkeys(("logistic", "expit"), "sigmoid"),
+    },
+    "mode": {
+        **dict.fromkeys(_AVERAGES, "mean"),
+        **dict.fromkeys(("maximum", "maxpool", "maxpooling"), "max"),
+    },
+    "kind": {
+        **dict.fromkeys(_BATCH_NORMALIZATIONS, "batch"),
+        **dict.fromkeys(("layernorm", "layernormalization", "ln"), "layer"),
+        **dict.fromkeys(("groupnorm", "groupnormalization", "gn"), "group"),
+    },
+    "join": {
+        **dict.fromkeys(("concat", "concatenate", "cat", "channels", "stack"), "maps"),
+        **dict.fromkeys(_ADDITIONS, "sum"),
+    },
+    "shortcut": {
+        **dict.fromkeys(("conv", "conv1x1", "1x1", "convolution", "downsample"), "projection"),
+        "identity": "none",
+    },
+    "of": {
+        **dict.fromkeys(("channels", "channel", "filters", "spatial"), "maps"),
+        **dict.fromkeys(("elements", "values", "units"), "cells"),
+    },
+    "start": {
+        **dict.fromkeys(("kaiming", "kaimingnormal", "kaiminguniform", "henormal"), "he"),
+        **dict.fromkeys(("xavier", "xaviernormal", "xavieruniform", "glorotnormal"), "glorot"),
+    },
+}
+"""What other systems call the words that a setting takes, by the name of the setting."""
+
+ABSENT_VALUES: dict[str, dict[str, str]] = {
+    "function": {
+        **dict.fromkeys(
+            ("relu", "rectifier", "rectifiedlinear"),
+            "the stage 'rectification' does this; write that instead",
+        ),
+        **dict.fromkeys(
+            ("leakyrelu", "lrelu"),
+            "the stage 'rectification: {leak: 0.1}' does this; write that instead",
+        ),
+        **dict.fromkeys(_ACTIVATIONS, _ACTIVATION),
+        "softmax": _SOFTMAX,
+        **dict.fromkeys(("linear", "identity", "none"), "it changes nothing; leave it out"),
+    },
+    "kind": dict.fromkeys(
+        ("instance", *_INSTANCE_NORMALIZATIONS),
+        _INSTANCES,
+    ),
+}
+"""Words of other systems that a setting here does not take."""
 
 PLACES: dict[str, str] = {
     **{
@@ -343,6 +428,7 @@ ABSENT_SETTINGS: dict[str, str] = {
     **dict.fromkeys(
         (
             *("inchannels", "infeatures", "inputdim", "inputshape", "inputchannels"),
+            *("numfeatures", "numchannels", "normalizedshape"),
             *("numclasses", "nclasses", "classes", "outputdim", "outfeatures", "numlabels"),
         ),
         "it is known from the data; leave it out",
@@ -384,6 +470,7 @@ ABSENT_SETTINGS: dict[str, str] = {
         ("cutmix", "l1", "kernelregularizer", "regularizer"),
         "it does not exist; leave it out, or set training.weight_decay or training.mixup",
     ),
+    "depthwise": "depthwise convolutions have groups: channels; set that, and leave it out",
     **dict.fromkeys(
         ("paddingmode", "dataformat"),
         "it does not exist; leave it out",
@@ -396,6 +483,15 @@ def sentence(table: Mapping[str, str], name: str) -> str:
     """Return `; SENTENCE.` for a name that is in a table, or an empty string."""
     advice = table.get(plain(name))
     return f"; {advice}." if advice else ""
+
+
+def value_hint(setting: str, value: str, allowed: Sequence[str]) -> str:
+    """Return `; here it is written ...` or `; SENTENCE` for a word of another system, or ''."""
+    ours = VALUES.get(setting, {}).get(plain(value))
+    if ours in allowed:
+        return f"; here it is written '{ours}'"
+    advice = ABSENT_VALUES.get(setting, {}).get(plain(value))
+    return f"; {advice}" if advice else ""
 
 
 def place_of_setting(name: str, owner: str) -> str:
