@@ -370,7 +370,8 @@ class Model:
 
         Args:
             thing: one item, as `predict` takes it.
-            after: the stage, as for `maps`; None: every stage, with its strongest maps.
+            after: the stage, as for `maps`; None: every stage, with its strongest maps; of more
+                than 12 the first and the last six, and a line says how many are left out.
 
         Raises:
             UserError: there is no such stage.

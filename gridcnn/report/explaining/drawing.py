@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gridcnn.errors import DataError
+from gridcnn.errors import DataError, how_many
 from gridcnn.grid import Array, Axis
 from gridcnn.report.colours import STOPS
 from gridcnn.report.explaining.explanation import Explanation
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gridcnn.model import Model
+    from gridcnn.network import Network
 
 _ACROSS = 8  # maps side by side
 _STAGES = 12  # that one figure shows
@@ -41,7 +42,7 @@ def explanation_figure(explanation: Explanation) -> Figure:
     from matplotlib.figure import Figure
 
     network = explanation.model.network
-    stages = [op.target for op in network.ops if op.target != network.result][:_STAGES]
+    stages = _shown_stages(network)
     heights = [2.8, *(1.2 for _ in stages), 2.6]
     figure = Figure(figsize=(10, sum(heights) + 0.6), layout="constrained")
     answer = ", ".join(str(label) for label in explanation.answer) or "no label"
@@ -52,8 +53,8 @@ def explanation_figure(explanation: Explanation) -> Figure:
     first, second = parts[0].subplots(1, 2, width_ratios=(2, 1))
     _draw_grid(first, explanation)
     _draw_votes(second, explanation)
-    for part, value in zip(parts[1:-1], stages, strict=True):
-        _draw_stack(part, explanation, value)
+    for part, (value, left_out) in zip(parts[1:-1], stages, strict=True):
+        _draw_stack(part, explanation, value, left_out=left_out)
     _draw_importance(parts[-1], explanation)
     return figure
 
@@ -64,12 +65,11 @@ def maps_figure(explanation: Explanation, *, after: int | str | None = None) -> 
 
     network = explanation.model.network
     if after is None:
-        stages = [op.target for op in network.ops if op.target != network.result][:_STAGES]
-        stages = stages or [0]
+        stages = _shown_stages(network) or [(0, 0)]
         figure = Figure(figsize=(10, 1.3 * len(stages) + 0.4), layout="constrained")
         parts = np.atleast_1d(np.asarray(figure.subfigures(len(stages), 1), object))
-        for part, value in zip(parts, stages, strict=True):
-            _draw_stack(part, explanation, value)
+        for part, (value, left_out) in zip(parts, stages, strict=True):
+            _draw_stack(part, explanation, value, left_out=left_out)
         return figure
     value = network.value_after(after)
     numbers = explanation.strongest(value)
@@ -104,6 +104,20 @@ def features_figure(model: Model) -> Figure:
     axes = figure.subplots()
     figure.colorbar(_tiles(axes, cells, range(count_shown)), shrink=0.8)
     return figure
+
+
+def _shown_stages(network: Network) -> list[tuple[int, int]]:
+    """Return the values that a figure shows, each with how many are left out before it.
+
+    Of a deep network they are the first and the last ones; the votes have a drawing of their own.
+    """
+    values = [op.target for op in network.ops if op.target != network.result]
+    left_out = len(values) - _STAGES
+    if left_out <= 0:
+        return [(value, 0) for value in values]
+    half = _STAGES // 2
+    kept = [*values[:half], *values[-half:]]
+    return [(value, left_out if place == half else 0) for place, value in enumerate(kept)]
 
 
 def _plain(text: str) -> str:
@@ -168,13 +182,21 @@ def _draw_votes(axes: Axes, explanation: Explanation) -> None:
     axes.set_xticks([])
 
 
-def _draw_stack(part: Any, explanation: Explanation, value: int, *, rows: int = 1) -> None:
-    """Draw a value's strongest maps, as many as stand in so many rows."""
+def _draw_stack(
+    part: Any, explanation: Explanation, value: int, *, rows: int = 1, left_out: int = 0
+) -> None:
+    """Draw a value's strongest maps, as many as stand in so many rows.
+
+    The title says how many stages before it are left out.
+    """
     network = explanation.model.network
     maps = explanation.maps(value)
     numbers = explanation.strongest(value)[: rows * _ACROSS]
     title = "the grid" if value == 0 else network.ops[value - 1].label
-    part.suptitle(f"{title}: {len(numbers)} of {len(maps)} maps, strongest first", fontsize="small")
+    gap = f"({how_many(left_out, 'more stage')} left out here)\n" if left_out else ""
+    part.suptitle(
+        f"{gap}{title}: {len(numbers)} of {len(maps)} maps, strongest first", fontsize="small"
+    )
     part.colorbar(_tiles(part.subplots(), maps[numbers], numbers), shrink=0.9)
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from gridcnn.adapters.molecule import MoleculeAdapter
 from gridcnn.adapters.text import TextAdapter
 from gridcnn.errors import DataError, RunFolderError, SpecError
+from gridcnn.grid import GridShape
 from gridcnn.model import Model
 from gridcnn.network import Network
 from gridcnn.progress import Progress
@@ -677,6 +678,24 @@ def test_figures_are_drawn(made: Callable[[str], Explanation], kind: str) -> Non
         assert numbers == [str(n + 1) for n in range(model.network.ops[0].output.channels)]
     elif kind == "sound":
         assert len(model.plot_maps(thing).axes) > len(model.network.ops)
+
+
+def test_a_figure_of_a_deep_network_says_how_many_stages_it_leaves_out() -> None:
+    """The first and the last ones are drawn."""
+    stages = [{"repeat": {"times": 20, "stages": ["rectification"]}}]
+    spec = load({"adapter": {"image": {"size": [6, 6]}}, "stages": stages, "head": "voting"})
+    network = Network(spec, GridShape(1, 6, 6), classes=2)
+    model = Model(spec, ("a", "b"), network.starting_parameters(), engine="reference")
+
+    titles = [part.get_suptitle() for part in model.plot_maps(PICTURE).subfigs]
+
+    assert titles[0].startswith("1.1.1 rectification: ")
+    assert titles[5].startswith("1.6.1 rectification: ")
+    assert titles[6].startswith("(8 more stages left out here)\n1.15.1 rectification: ")
+    assert titles[11].startswith("1.20.1 rectification: ")
+    assert len(titles) == 12
+    drawn = [part.get_suptitle() for part in model.explain(PICTURE).plot().subfigs]
+    assert [title for title in drawn if "rectification" in title] == titles
 
 
 def test_every_stage_has_a_sentence() -> None:
