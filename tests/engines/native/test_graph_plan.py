@@ -207,6 +207,20 @@ def test_groups_of_maps_need_no_other_item() -> None:
     assert not plan.mixes_items
 
 
+@pytest.mark.parametrize(
+    ("kind", "note"),
+    [
+        ("layer", "mean and variance of all maps of each item"),
+        ({"kind": "group", "groups": 2}, "mean and variance of 2 groups of maps of each item"),
+    ],
+)
+def test_a_plan_says_over_which_maps_means_are_taken(kind: Any, note: str) -> None:
+    spec = load({"stages": [conv(8), {"normalization": kind}]})
+    described = make_engine(Network(spec, GridShape(1, 6, 6)), "native").plan()
+
+    assert note in described.parts[1].notes
+
+
 # Pieces
 
 

@@ -211,9 +211,10 @@ class GroupNormalization(Scaling):
     def describe(self, step: Step[Any], processor: Processor) -> Description:
         """Return what the plan says of a step."""
         way = "through mean and variance of a group" if step.passes_on else NO_GRADIENT
+        taken = "all" if self.groups == 1 else f"{self.groups} groups of"
         notes = (
             describe_maps(self.target),
-            f"mean and variance of {self.groups} groups of maps of each item",
+            f"mean and variance of {taken} maps of each item",
             f"gradient of the grid, {way}",
         )
         facts = {**maps_facts(self.target), "rectified": self.rectified, "groups": self.groups}
