@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from gridcnn.contracts.stage import Composite, HeadStage, Merge, Parameter, Stage
-from gridcnn.errors import ShapeError, UserError, listed, quoted, suggestion
+from gridcnn.errors import ShapeError, UserError, listed, quoted, shown, suggestion
 from gridcnn.forks import cached_property
 from gridcnn.grid import Array, GridShape
 from gridcnn.settings.choice import name_of
@@ -446,6 +446,9 @@ class _Graph:
             raise
         except ValueError as error:
             raise self._error(label, error, entering, place) from None
+        if not (isinstance(value, int) and 0 <= value < len(self._shapes)):
+            reason = f"its composite stage is broken: expand returned {shown(value)}, not a value"
+            raise ShapeError(self.spec.document.problem(place, f"{label}: {reason}"))
         self.groups.append(Group(label, len(outside), start, len(self.ops)))
         self._numbers, self._place = outside, place
         return value

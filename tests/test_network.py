@@ -402,6 +402,10 @@ class Odd(Composite):
         if self.fault == "unread":
             graph.chain(stages, value, place=())
             return value
+        if self.fault == "none":
+            return None  # type: ignore[return-value] # as without `return`
+        if self.fault == "number":
+            return 99
         return graph.chain((self,), value, place=())
 
 
@@ -411,12 +415,14 @@ class Odd(Composite):
         ("labels", r"1\.1 rectification: there are two operations of this label; .*'part'.*'name'"),
         ("unread", r"1\.2 rectification: nothing uses its output"),
         ("endless", r"1\.1.*\.1 odd: its composite stage is broken: it expands into itself"),
+        ("none", "1 odd: its composite stage is broken: expand returned None, not a value"),
+        ("number", "1 odd: its composite stage is broken: expand returned 99, not a value"),
     ],
 )
 def test_a_composite_stage_that_is_broken_is_told(
     fault: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No two operations have one label, each is used, and none is inside of itself."""
+    """No two operations have one label, each is used, none is inside of itself, one comes out."""
     monkeypatch.setitem(models.STAGES._loaded, "odd", Odd)
     monkeypatch.setitem(models.STAGES._places, "odd", "")
     spec = load({"stages": ["rectification"]}).model_copy(update={"stages": (Odd(fault=fault),)})
