@@ -74,7 +74,7 @@ from gridcnn.spec.nested import (
 from gridcnn.stages.voting import Voting
 from gridcnn.training.augmentation import changes_things, refuse_unfit_things
 from gridcnn.training.budget import plan_epochs
-from gridcnn.training.calibration import calibrate, refuse_uncalibrated
+from gridcnn.training.calibration import calibrate, refuse_uncalibrated, uncalibrated_sign
 from gridcnn.training.loop import Labelled, train
 from gridcnn.training.selection import settle_selection
 from gridcnn.training.starting import start_from
@@ -280,7 +280,10 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         engine.settle()
         best = state.best
         if spec.training.calibrate and run.validation is not None:
-            best, _ = calibrate(engine, best, run.validation, spec.training)
+            best, calibration = calibrate(engine, best, run.validation, spec.training)
+            if calibration is None:
+                sign = uncalibrated_sign(state.best_epoch, len(run.validation))
+                warnings.warn(sign.text, TrainingWarning, stacklevel=2)
         thresholds = None
         if engine.head.several and run.validation is not None:
             logits = logits_of(engine, best, run.validation.grids, spec.training)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from gridcnn.contracts.targets import LabelTargets, Targets, most
 from gridcnn.datasets.division.shuffled import is_large
 from gridcnn.datasets.labels import labels_array
 from gridcnn.engines.base import Engine
-from gridcnn.errors import DataError, RunFolderError, first_told, together
+from gridcnn.errors import DataError, RunFolderError, StopTraining, first_told, together
 from gridcnn.files import as_written
 from gridcnn.grid import Array
 from gridcnn.label_measures import label_measures
@@ -28,9 +28,10 @@ from gridcnn.runs.label_predictions import label_predictions
 from gridcnn.runs.literal import literal_comparison
 from gridcnn.runs.prepare import Part, Prepared
 from gridcnn.runs.results import read_predictions
-from gridcnn.training.calibration import calibrate
+from gridcnn.training.calibration import calibrate, uncalibrated_sign
 from gridcnn.training.loop import Epoch, TrainingState, loss_and_accuracy
 from gridcnn.training.selection import ends_after
+from gridcnn.training.signs import Sign
 from gridcnn.training.views import logits_of
 
 if TYPE_CHECKING:
@@ -139,8 +140,13 @@ class Trained:
     """What computes the votes of all parts: `engine`, or what shares the work with others."""
 
 
-def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
-    """Measure the best epoch on every part, and write all results."""
+def finish(
+    trained: Trained, folder: RunFolder, watch: Stopwatch, *, tell: Callable[[Sign], None]
+) -> Run:
+    """Measure the best epoch on every part, and write all results.
+
+    `tell` is called if the votes cannot be calibrated, though the spec says so.
+    """
     trained.engine.settle()
     prepared, state = trained.prepared, trained.state
     best, calibration = state.best, None
@@ -148,6 +154,12 @@ def finish(trained: Trained, folder: RunFolder, watch: Stopwatch) -> Run:
         best, calibration = calibrate(
             trained.answering, best, prepared.validation.data, prepared.spec.training
         )
+        if calibration is None:
+            sign = uncalibrated_sign(state.best_epoch, len(prepared.validation))
+            state = dataclasses.replace(state, signs=(*state.signs, sign))
+            trained = dataclasses.replace(trained, state=state)
+            with contextlib.suppress(StopTraining):  # it has ended
+                tell(sign)
     logits = _answer_parts(trained, best)
     model = Model(
         prepared.spec,

@@ -215,7 +215,7 @@ def carry_out(
             folder.go_on(prepared.spec)
         answering = engine_to_train if crew is None else shared
         trained = Trained(engine_to_train, prepared, checked, state, answering)
-        result = finish(trained, folder, watch)
+        result = finish(trained, folder, watch, tell=watcher.on_sign)
     if means.report:
         _report(result, prepared, checked, memory, watcher)
     watcher.on_end(result.metrics, result.folder)

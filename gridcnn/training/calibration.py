@@ -13,6 +13,7 @@ from gridcnn.grid import Array
 from gridcnn.network import Network
 from gridcnn.spec.models import Training
 from gridcnn.training.loop import Labelled, loss_and_accuracy
+from gridcnn.training.signs import Sign
 from gridcnn.training.views import logits_of
 
 _COLDEST, _HOTTEST = 0.02, 100.0
@@ -56,8 +57,12 @@ def refuse_uncalibrated(network: Network, validation: Labelled | None) -> None:
 
 def calibrate(
     engine: Engine, parameters: Array, validation: Labelled, settings: Training
-) -> tuple[Array, Calibration]:
+) -> tuple[Array, Calibration | None]:
     """Return the parameters whose votes for the validation items have the lowest loss.
+
+    If all of these items are answered rightly, the loss falls with the temperature without end, and
+    votes of 0 and 1 would be the best for them. The parameters then stay as they are, and None is
+    returned with them.
 
     All logits are divided by one number, the temperature (Guo et al., On calibration of modern
     neural networks, 2017), which changes no answer. The division is done in the weights of the
@@ -72,7 +77,10 @@ def calibrate(
         return loss_and_accuracy(head, logits / math.exp(exponent), validation.targets)[0]
 
     bounds = (math.log(_COLDEST), math.log(_HOTTEST))
+    is_right = head.hits(logits.astype(np.float32), validation.targets).all()
     best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4})
+    if is_right and loss(bounds[0]) <= float(best.fun):
+        return parameters, None
     temperature = math.exp(float(best.x))
     changed = parameters.copy()
     op = engine.network.ops[-1]
@@ -82,3 +90,17 @@ def calibrate(
     for name, values in with_temperature.items():
         views[name][...] = values
     return changed, Calibration(temperature, loss(0.0), float(best.fun))
+
+
+def uncalibrated_sign(epoch: int, items: int) -> Sign:
+    """Return the sign that no temperature is the best for so many validation items.
+
+    `epoch` is the one whose weights answer them.
+    """
+    answered = f"all {items:,} validation items are" if items > 1 else "the only validation item is"
+    text = (
+        f"the votes are not calibrated, and stay as trained: {answered} answered rightly, so votes "
+        "of 0 and 1 have the lowest loss; more validation items help (data.validation, or "
+        "validation_fraction for GridClassifier)"
+    )
+    return Sign(epoch, "not calibrated", text)

@@ -35,6 +35,7 @@ Kind = Literal[
     "learning rate too low",
     "learned nothing",
     "learned by heart",
+    "not calibrated",
 ]
 
 EARLY = 3

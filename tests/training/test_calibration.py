@@ -45,6 +45,7 @@ def test_the_temperature_gives_the_lowest_loss(name: str) -> None:
     engine, vector, items = made(name)
 
     changed, found = calibrate(engine, vector, items, Training())
+    assert found is not None
     logits = engine.logits(vector, items.grids).astype(np.float64)
 
     def loss(temperature: float) -> float:
@@ -107,3 +108,47 @@ def test_a_run_without_validation_items_is_refused_before_training(tmp_path: Pat
     with pytest.raises(TrainingError, match=r"set data\.validation above 0"):
         gridcnn.run(SPEC, changes={"data.validation": 0.0}, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def easy() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return grids that are wholly bright or wholly dark, and which of both they are."""
+    y = np.arange(60) % 2
+    return np.where(y == 1, 1.0, -1.0)[:, None, None] * np.ones((60, 4, 4)), y
+
+
+def test_votes_stay_as_trained_if_all_validation_items_are_right(tmp_path: Path) -> None:
+    """Any lower temperature would have a lower loss, and the lowest makes all votes 0 or 1."""
+    spec = {**SPEC, "data": {"test": 0.2, "validation": 0.3}, "check": "off"}
+    plain = gridcnn.run(
+        spec, data=easy(), changes={"training.calibrate": False}, out=tmp_path / "plain"
+    )
+
+    with pytest.warns(gridcnn.TrainingWarning, match="all 14 validation items are answered right"):
+        result = gridcnn.run(spec, data=easy(), out=tmp_path / "run")
+
+    assert plain.metrics["validation"]["accuracy"] == 1
+    assert "calibration" not in result.metrics
+    assert [sign["kind"] for sign in result.metrics["signs"]] == ["not calibrated"]
+    np.testing.assert_array_equal(result.model.parameters, plain.model.parameters)
+
+
+def test_the_classifier_says_that_it_cannot_calibrate() -> None:
+    X, y = easy()
+    options: dict[str, Any] = {"validation_fraction": 0.3, "learning_rate": 0.01, "check": "off"}
+
+    with pytest.warns(gridcnn.TrainingWarning, match="the votes are not calibrated, and stay as"):
+        fitted = gridcnn.GridClassifier(changes={"training.calibrate": True}, **options).fit(X, y)
+    plain = gridcnn.GridClassifier(**options).fit(X, y)
+    np.testing.assert_array_equal(fitted.predict_proba(X), plain.predict_proba(X))
+
+
+def test_a_watcher_that_stops_at_any_sign_gets_its_results(tmp_path: Path) -> None:
+    class Careful(gridcnn.RunWatcher):
+        def on_sign(self, sign: Any) -> None:
+            raise gridcnn.StopTraining
+
+    spec = {**SPEC, "data": {"test": 0.2, "validation": 0.3}, "check": "off"}
+    result = gridcnn.run(spec, data=easy(), out=tmp_path / "run", watcher=Careful())
+
+    assert [sign["kind"] for sign in result.metrics["signs"]] == ["not calibrated"]
+    assert result.metrics["epochs"] == 3

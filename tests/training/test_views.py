@@ -148,6 +148,7 @@ def test_calibration_is_fitted_on_the_mean_over_the_views() -> None:
     targets = np.where(np.arange(200) % 3 == 0, 0, logits.argmax(axis=1))
 
     changed, found = calibrate(engine, vector, Labelled(grids, targets), settings)
+    assert found is not None
 
     after = logits_of(engine, changed, grids, settings)
     np.testing.assert_allclose(after, logits / found.temperature, rtol=1e-3, atol=1e-4)
