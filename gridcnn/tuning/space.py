@@ -380,9 +380,18 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def _ends(name: str) -> list[str]:
-    """Return the ends of a path, the shortest first; the marks in it are not part of them."""
+    """Return the ends of a path, the shortest first; the marks in it are not part of them.
+
+    No end begins with the number of a stage inside of another one: `stages[0]` is the first stage
+    of the spec.
+    """
     parts = [part for part in name.split(".") if part != "optional"]
-    return [".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1)]
+    starts = range(len(parts) - 1, -1, -1)
+    return [
+        ".".join(parts[start:])
+        for start in starts
+        if not start or not parts[start].startswith("stages[")
+    ]
 
 
 def label_text(label: Label) -> str:

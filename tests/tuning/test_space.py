@@ -228,3 +228,13 @@ def test_short_names_are_the_shortest_ends_that_differ() -> None:
         *("learning_rate", "stages[0].convolution.filters", "stages[2]"),
         *("stages[3].convolution.filters", "rate", "width"),
     ]
+
+
+def test_a_short_name_never_means_another_stage() -> None:
+    """`stages[0].repeat.times` would be that of the first stage of the spec."""
+    outer, inner = "stages[3].repeat.times", "stages[3].repeat.stages[0].repeat.times"
+
+    assert short_names([outer, inner]) == {
+        outer: outer,
+        inner: "repeat.stages[0].repeat.times",
+    }
