@@ -57,11 +57,11 @@ class Run:
 
     @property
     def history_frame(self) -> pd.DataFrame:
-        """The history as a DataFrame, a row for each epoch."""
+        """The history as a DataFrame, a row for each epoch; NaN for what was not measured."""
         import pandas as pd
 
         rows = [vars(epoch) for epoch in self.history]
-        return pd.DataFrame(rows).set_index("epoch")
+        return pd.DataFrame(rows).set_index("epoch").astype("float64")
 
     @property
     def predictions_frame(self) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,18 @@ def test_the_history_is_a_figure(run: gridcnn.Run) -> None:
         for line, name in zip(axes.lines, names, strict=False):
             assert list(np.asarray(line.get_ydata())) == frame[name].tolist()
     figure.savefig(io.BytesIO())
+
+
+def test_what_was_not_measured_is_nan_in_the_history(run: gridcnn.Run) -> None:
+    """All columns are numbers, so that they can be averaged and drawn."""
+    history = [replace(each, validation_loss=None) for each in run.history]
+
+    frame = replace(run, history=tuple(history)).history_frame
+
+    assert set(map(str, frame.dtypes)) == {"float64"}
+    assert frame["validation_loss"].isna().all()
+    assert frame["validation_score"].isna().all()
+    assert frame["loss"].tolist() == [each.loss for each in run.history]
 
 
 def test_the_confusion_is_a_figure(evaluation: Evaluation) -> None:
