@@ -248,7 +248,7 @@ SelectBy = Literal["accuracy", "loss", "balanced_accuracy", "macro_f1", "auc", "
 
 
 def _class_weights(value: Any) -> Any:
-    wanted = "balanced, or a mapping of classes to numbers of zero or more"
+    wanted = f"'balanced', or a mapping of classes to numbers from 0 to {_HEAVIEST:,.0f}"
     if value is None or value == "balanced":
         return value
     if not isinstance(value, Mapping) or not value:
@@ -274,7 +274,7 @@ ClassWeights = Annotated[
                 {"enum": ["balanced"]},
                 {
                     "type": "object",
-                    "additionalProperties": {"type": "number", "minimum": 0},
+                    "additionalProperties": {"type": "number", "minimum": 0, "maximum": _HEAVIEST},
                     "minProperties": 1,
                 },
                 {"type": "null"},

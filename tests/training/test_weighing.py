@@ -122,3 +122,8 @@ def test_how_much_classes_count_follows_weights_and_sampling() -> None:
     twice = class_counts(sampled, TARGETS, balanced, 3)
     by_class = compute_class_weight("balanced", classes=np.arange(3), y=TARGETS)
     np.testing.assert_allclose(twice, by_class * 20 / 3, rtol=1e-6)
+
+
+def test_a_weight_that_is_too_large_says_what_is_allowed() -> None:
+    with pytest.raises(SpecError, match=r"'balanced', or .* numbers from 0 to 1,000,000,000; got"):
+        Training(class_weights={"rare": 2e9, "common": 1})
