@@ -83,6 +83,8 @@ from gridcnn.training.weighing import item_weights
 
 _TRAINING = ("epochs", "learning_rate", "batch_size", "optimizer", "weight_decay", "patience")
 """The parameters that replace the spec's training settings of the same name."""
+_HEAVY = 1e100
+"""A weight of an item above this might make the sum of all infinite."""
 
 
 class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -438,9 +440,9 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.classes_, targets = _present(self.classes_, targets)
         if several is None and len(self.classes_) < 2:
             only = shown(plain_value(self.classes_[0]))
+            items = "1 item" if len(targets) == 1 else f"{len(targets)} items"
             raise DataError(
-                f"a classifier needs at least two classes; got one class ({only}) in "
-                f"{len(targets)} items"
+                f"a classifier needs at least two classes; got one class ({only}) in {items}"
             )
         return things, targets, weights
 
@@ -704,6 +706,8 @@ def _keep_weighted(
     places = np.flatnonzero(weights)
     if not len(places):
         raise DataError("all weights in sample_weight are zero, so that no item is left")
+    if weights.max() > _HEAVY:  # only the ratios matter
+        weights = weights / weights.max()
     return (
         (things if len(places) == len(weights) else pick(things, places)),
         targets[places],

@@ -911,6 +911,16 @@ def test_wrong_weights_are_one_line(weights: list[float], message: str) -> None:
         GridClassifier(SMALL, check="off").fit(X, y, sample_weight=weights)
 
 
+def test_weights_whose_sum_is_infinite_count_by_their_ratios() -> None:
+    X, y = np.random.default_rng(0).normal(size=(20, 4, 4)), np.arange(20) // 10
+    weights = np.where(y == 1, 1.0, 0.5)
+
+    large = GridClassifier(SMALL, check="off").fit(X, y, sample_weight=1e308 * weights)
+    small = GridClassifier(SMALL, check="off").fit(X, y, sample_weight=weights)
+
+    np.testing.assert_allclose(large.predict_proba(X), small.predict_proba(X), rtol=1e-5)
+
+
 def test_an_unknown_class_among_class_weights_is_named(digits: tuple[Any, Any]) -> None:
     with pytest.raises(
         SpecError, match="class_weights names 'ten', which is not a class of the data"
