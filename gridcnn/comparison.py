@@ -97,8 +97,9 @@ class PairedTest:
     @property
     def sentence(self) -> str:
         """What the test says, in one plain sentence."""
+        right = f"{self.only_first:,} {'is' if self.only_first == 1 else 'are'} right"
         counts = (
-            f"of {self.items:,} test items, {self.only_first:,} are right in {self.first} alone, "
+            f"of {self.items:,} test items, {right} in {self.first} alone, "
             f"and {self.only_second:,} in {self.second} alone"
         )
         p = f"p {'< 0.001' if self.p < 0.001 else f'= {self.p:.2g}'}"

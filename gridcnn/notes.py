@@ -66,9 +66,10 @@ def several_notes(rows: LabelTargets, names: Sequence[Label]) -> list[str]:
     notes = _spelling_notes(names, counts, "labels", "label")
     nothing = int(np.isnan(rows).all(axis=1).sum())
     if nothing:
+        count, them = ("counts", "it") if nothing == 1 else ("count", "them")
         notes.append(
-            f"{_count_items(nothing)} without any known label; they count neither in training nor "
-            "in the figures: leave them out"
+            f"{_count_items(nothing)} without any known label, which {count} neither in training "
+            f"nor in the figures: leave {them} out"
         )
     return notes
 

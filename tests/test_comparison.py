@@ -127,7 +127,9 @@ def test_one_sentence_says_whether_the_difference_means_anything() -> None:
     copy_with_answers("good", set())
     copy_with_answers("fair", {1, 2, 3})
     copy_with_answers("poor", set(range(9)))
+    copy_with_answers("near", {4})
 
+    [one] = gridcnn.compare(["good", "near"]).tests
     [close] = gridcnn.compare(["good", "fair"]).tests
     [far] = gridcnn.compare(["poor", "good"]).tests
     three = gridcnn.compare(["poor", "good", "fair"]).tests
@@ -136,6 +138,7 @@ def test_one_sentence_says_whether_the_difference_means_anything() -> None:
         "of 18 test items, 3 are right in good alone, and 0 in fair alone: the difference may well "
         "be chance (p = 0.25)"
     )
+    assert one.sentence.startswith("of 18 test items, 1 is right in good alone, and 0 in near")
     assert far.sentence == (
         "of 18 test items, 9 are right in good alone, and 0 in poor alone: good is better on such "
         "items, and that is hardly chance (p = 0.0039)"

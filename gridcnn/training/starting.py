@@ -123,10 +123,10 @@ def _wanted_stages(settings: StartFrom, network: Network) -> int:
             network, f"stages is {wanted}, and the spec has {last}; give at most {last}", "stages"
         )
     if settings.frozen > wanted:
+        taken = "1 stage is" if wanted == 1 else f"{wanted} stages are"
         raise _refusal(
             network,
-            f"frozen is {settings.frozen}, and {wanted} stages are taken over; only these can be "
-            "frozen",
+            f"frozen is {settings.frozen}, and {taken} taken over; only these can be frozen",
             "frozen",
         )
     return wanted

@@ -286,7 +286,7 @@ def test_what_no_training_item_has_is_noted(data: Any, tmp_path: Path) -> None:
     spec = {**SPEC, "training": {"epochs": 1}}
 
     notes = gridcnn.run(spec, data=(data[0], labels), out=tmp_path / "run").metrics["notes"]
-    assert "1 item without any known label" in notes[1]
+    assert "1 item without any known label, which counts neither in training" in notes[1]
     assert "labels that differ only in capitals or spaces: 'corner' (" in notes[0]
     assert "1 label that no training item has, as far as it is known: 'Corner'" in notes[2]
     assert "1 label that every training item has, as far as it is known: 'full'" in notes[3]

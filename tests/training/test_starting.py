@@ -169,6 +169,7 @@ def test_the_classifier_starts_from_a_model_as_well(before: Path) -> None:
         ("nowhere", STAGES, "start_from: .*nowhere"),
         ({"stages": 9}, STAGES, "start_from: stages is 9, and the spec has 5; give at most 5"),
         ({"stages": 2, "frozen": 3}, STAGES, "frozen is 3, and 2 stages are taken over"),
+        ({"stages": 1, "frozen": 3}, STAGES, "frozen is 3, and 1 stage is taken over"),
         (
             {},
             [{"convolution": {"filters": 5}}],
