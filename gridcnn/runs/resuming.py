@@ -102,9 +102,16 @@ def _refuse_before(history: Sequence[Epoch], training: Training, folder: RunFold
             f"after epoch {end}"
         )
     if done >= training.epochs:
+        more = f"--set training.epochs={2 * done}"
+        if follows_epochs(training.schedule):
+            schedule = name_of(training.schedule, SCHEDULES)
+            raise RunFolderError(
+                f"the run in {path} has ended after {done} epochs, the last of its schedule: "
+                f"{schedule}; for more, run its spec again: gridcnn run {path / SPEC} {more}"
+            )
         raise RunFolderError(
             f"the run in {path} has ended after {done} epochs; to continue, set more: gridcnn run "
-            f"--resume {path} --set training.epochs={2 * done}"
+            f"--resume {path} {more}"
         )
     if training.stop_after is not None and done >= training.stop_after:
         raise RunFolderError(

@@ -270,6 +270,18 @@ def test_what_depends_on_the_number_of_epochs_is_not_changed_halfway() -> None:
     assert gridcnn.run("ended/spec.yaml", changes="training.epochs=3").metrics["epochs"] == 3
 
 
+def test_a_run_whose_schedule_has_ended_advises_what_is_allowed() -> None:
+    """Not more epochs for the run itself, which would be refused."""
+    run("ended", 2, {"training.schedule": "cosine"})
+
+    with pytest.raises(
+        RunFolderError,
+        match=r"after 2 epochs, the last of its schedule: cosine; for more, run its spec again: "
+        r"gridcnn run ended/spec.yaml --set training.epochs=4$",
+    ):
+        gridcnn.run(resume="ended")
+
+
 def test_a_run_that_has_nothing_left_to_do_says_so() -> None:
     """Fewer epochs than it has, as many, or none given; it stays as it was."""
     run("ended", 3)
