@@ -159,9 +159,15 @@ def predict(
 
 
 def _write_answers(model: Path, files: Sequence[str], **options: Any) -> None:
-    from gridcnn.answering import answer_all
+    from gridcnn.answering import ABOUT, answer_all
 
-    answers = answer_all(model, files, **options)
+    try:
+        answers = answer_all(model, files, **options)
+    except KeyboardInterrupt:
+        out = Path(options["out"])
+        if not (out / ABOUT).is_file():
+            raise KeyboardInterrupt("stopped; nothing was written") from None
+        raise KeyboardInterrupt(f"stopped; the same command continues in {out}") from None
     before = answers.items - answers.answered - answers.problems
     told = f"{answers.items:,} items, {answers.answered:,} answered now"
     if before > 0:

@@ -466,3 +466,28 @@ def _on_a_terminal(*arguments: Any, folder: Path, **more: str) -> str:
             printed += part
     os.close(ours)
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", printed.decode())
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("_write", "stopped; the same command continues in answers\n"),
+        ("load", "stopped; nothing was written\n"),
+    ],
+)
+def test_stopping_answers_in_files_says_how_to_go_on(
+    where: str, said: str, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command then answers all rows."""
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    command = ("predict", work / "rows", work / "numbers.csv", "--out", "answers")
+    with monkeypatch.context() as patched:
+        patched.setattr(f"gridcnn.answering.{where}", stop)
+        stopped = within(*command, folder=tmp_path)
+    again = within(*command, folder=tmp_path)
+
+    assert (stopped.exit_code, stopped.output) == (130, said)
+    assert (again.exit_code, again.output) == (0, "32 items, 32 answered now: answers\n")
