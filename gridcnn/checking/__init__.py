@@ -130,7 +130,7 @@ def _by_name(text: str, request: Asked) -> Sample:
     if not path.exists() and not known and plain:
         names = sorted({*ready(), *(n for n in SOURCES.names() if SOURCES[n].named)})
         raise DataError(
-            f"{quoted(text)} is neither a file, nor a folder, nor a known data set"
+            f"{quoted(text)} is neither a file, nor a folder, nor a known data set or ready spec"
             f"{suggestion(text, names) or '.'} Known: {listed(names)}"
         )
     if path.is_file() and not name.endswith((".gz", "ubyte")):

@@ -449,7 +449,7 @@ def test_bad_files_are_told_with_their_name(
 
 def test_unknown_names_are_told() -> None:
     """With the nearest one."""
-    with pytest.raises(DataError, match=r"neither a file, nor a folder.*did you mean 'digits'"):
+    with pytest.raises(DataError, match=r"data set or ready spec; did you mean 'digits'"):
         gridcnn.check("digit")
     with pytest.raises((DataError, UnknownNameError), match="there is no such file"):
         gridcnn.check("nowhere/table.csv")
