@@ -337,6 +337,8 @@ def _open_folder(
     digest = hashlib.sha256(np.ascontiguousarray(model.parameters).tobytes()).hexdigest()
     about = {"files": list(files), "format": form, "shard": shard, "model": digest}
     path = folder / ABOUT
+    if folder.is_file():
+        raise RunFolderError(f"{folder} is a file; give a folder that is new or empty")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if path.is_file():

@@ -108,6 +108,9 @@ def test_a_folder_of_something_else_is_left_alone(
     with pytest.raises(RunFolderError, match="holds other files; write to a new folder"):
         answer_all(model, [str(pictures)], out=tmp_path / "full")
 
+    with pytest.raises(RunFolderError, match=r"notes.txt is a file; give a folder that is new or"):
+        answer_all(model, [str(pictures)], out=tmp_path / "full" / "notes.txt")
+
     answer_all(model, [str(pictures)], out=tmp_path / "out")
     with pytest.raises(RunFolderError, match="answers of another model, for other files"):
         answer_all(model, [str(pictures / "000.png")], out=tmp_path / "out")

@@ -113,6 +113,8 @@ class Public(Source):
         Raises:
             DataError: they cannot be fetched, are not what they should be, or cannot be written.
         """
+        if out is not None and out.is_file():
+            raise DataError(Problem("this is a file; give a folder", source=str(out)))
         folders = (
             [self._own(), self._cache_folder()]
             if out is None

@@ -54,6 +54,8 @@ def import_(
     from gridcnn.model import FILE_NAME
     from gridcnn.spec.write import to_yaml
 
+    if folder.is_file():
+        raise RunFolderError(f"{folder} is a file; give a folder")
     refuse_taken(folder / _SPEC, None, force=force)
     refuse_taken(folder / FILE_NAME, b"gridcnn", force=force)
     names = None if classes is None else classes.split(",")

@@ -98,6 +98,17 @@ def test_what_cannot_be_got_is_an_error_of_the_user(tmp_path: Path) -> None:
     assert offline.output.count("\n") == 1
 
 
+def test_a_file_is_no_place_for_sets(tmp_path: Path) -> None:
+    """The file is left as it was, and nothing is fetched."""
+    (tmp_path / "notes").write_text("mine")
+
+    done = within("datasets", "get", "sms", "--out", "notes", folder=tmp_path)
+
+    assert done.exit_code == 2
+    assert done.output == "error: notes: this is a file; give a folder\n"
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
 def test_stopping_says_that_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

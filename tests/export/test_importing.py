@@ -80,6 +80,11 @@ def test_an_exported_model_comes_back_whole(tmp_path: Path) -> None:
     done = cli("export", "tiny", "--to", "onnx", "--input", "grid", folder=tmp_path)
     assert done.exit_code == 0, done.output
 
+    (tmp_path / "notes").write_text("mine")
+    done = cli("import", "tiny.onnx", "-o", "notes", folder=tmp_path)
+    assert done.exit_code == 2
+    assert done.stderr == "error: notes is a file; give a folder\n"
+
     done = cli("import", "tiny.onnx", "-o", "back", folder=tmp_path)
 
     assert done.exit_code == 0, done.output
