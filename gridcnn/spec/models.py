@@ -367,7 +367,8 @@ class Training(Settings):
     views: Annotated[int, Strict(), Ge(1), Le(1000)] = 1
     """From how many views of an item it is answered: the item itself and, above 1, grids changed by
     those augmentations that take nothing away (not `mask`, `erase`, `drop` and `noise`). The mean
-    of their logits decides (test-time augmentation). Answering takes at least so many times as long."""
+    of their logits decides (test-time augmentation). Answering takes that many times as
+    long, or longer."""
     start: Literal["he", "glorot"] = "he"
     """How starting weights are drawn: with the variance 2 / inputs (He et al., 2015), or with
     2 / (inputs + outputs) (Glorot and Bengio, 2010)."""
