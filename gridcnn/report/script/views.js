@@ -64,8 +64,12 @@
   function ticks(axis, length) {
     const most = Math.min(axis.size, Math.max(2, Math.min(6, Math.round(length / 45))));
     const places = new Set();
-    for (let i = 0; i < most; i += 1) {
-      places.add(Math.round(i * (axis.size - 1) / Math.max(most - 1, 1)));
+    const step = (axis.size - 1) / Math.max(most - 1, 1);
+    if (step < 4 && axis.size > 1) {
+      // So few cells that rounded steps would look uneven: 1, 3, 5, 7 of eight.
+      for (let at = 0; at < axis.size; at += Math.ceil(step)) places.add(at);
+    } else {
+      for (let i = 0; i < most; i += 1) places.add(Math.round(i * step));
     }
     return [...places].map((at) => [at, axis.labels ? axis.labels[at] : String(at + 1)]);
   }
