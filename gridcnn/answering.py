@@ -326,6 +326,17 @@ def _answer(model: Model, piece: _Piece) -> _Answered:
 # Files
 
 
+def _digest_of(model: Model) -> str:
+    """Return what tells a model from those that answer differently.
+
+    The same numbers answer differently with another adapter, more views or other thresholds.
+    """
+    digest = hashlib.sha256(np.ascontiguousarray(model.parameters).tobytes())
+    about = [model.spec.model_dump(mode="json"), model.thresholds, model.classes]
+    digest.update(json_text(about, ensure_ascii=True).encode())
+    return digest.hexdigest()
+
+
 def _open_folder(
     folder: Path, model: Model, files: Sequence[str], form: Format, shard: int
 ) -> Path:
@@ -334,8 +345,7 @@ def _open_folder(
     Raises:
         RunFolderError: it holds something else, or cannot be made.
     """
-    digest = hashlib.sha256(np.ascontiguousarray(model.parameters).tobytes()).hexdigest()
-    about = {"files": list(files), "format": form, "shard": shard, "model": digest}
+    about = {"files": list(files), "format": form, "shard": shard, "model": _digest_of(model)}
     path = folder / ABOUT
     if folder.is_file():
         raise RunFolderError(f"{folder} is a file; give a folder that is new or empty")

@@ -116,6 +116,19 @@ def test_a_folder_of_something_else_is_left_alone(
         answer_all(model, [str(pictures / "000.png")], out=tmp_path / "out")
 
 
+def test_answers_of_the_same_weights_with_another_adapter_are_not_mixed(
+    model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    loaded = load(model)
+    adapter = loaded.adapter.model_copy(update={"margin": 0.25})
+    spec = loaded.spec.model_copy(update={"adapter": adapter})
+    other = Model(spec, loaded.classes, loaded.parameters).save(tmp_path / "other.safetensors")
+    answer_all(model, [str(pictures)], out=tmp_path / "out")
+
+    with pytest.raises(RunFolderError, match="answers of another model"):
+        answer_all(other, [str(pictures)], out=tmp_path / "out")
+
+
 def test_files_that_have_changed_since_are_told(
     model: Path, pictures: Path, tmp_path: Path
 ) -> None:
