@@ -203,6 +203,7 @@ def test_settings_of_other_systems_are_answered_with_what_works(owner: str, name
 
 
 VALUES: Plain = {
+    "training.views": 1,  # more of them need an augmentation
     "data.source": "digits",
     "data.test": 0.3,
     "data.validation": 0.2,

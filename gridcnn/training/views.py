@@ -39,7 +39,7 @@ def logits_of(engine: Engine, parameters: Array, grids: Cells, settings: Trainin
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(grids), at_once):
             items = range(start, min(start + at_once, len(grids)))
-            views = [_changed(grids, item, more, changes, engine, settings.seed) for item in items]
+            views = [_change(grids, item, more, changes, engine, settings.seed) for item in items]
             found = engine.logits(parameters, np.concatenate(views))
             # One after the other, so that the sum of an item has the same bits in any batch.
             for view in range(more):
@@ -48,7 +48,7 @@ def logits_of(engine: Engine, parameters: Array, grids: Cells, settings: Trainin
     return means
 
 
-def _changed(
+def _change(
     grids: Cells,
     item: int,
     count: int,
