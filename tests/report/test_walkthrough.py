@@ -50,7 +50,7 @@ def test_a_walk_passes_on_whatever_a_run_tells(walk: Walk, called: set[str]) -> 
     """Every method of a watcher is called through, also those that the walk itself uses."""
     assert walk.frames
     assert {name for name in called if name.startswith("on_")} == {
-        "on_reading", "on_engine", "on_plan", "on_batch", "on_epoch", "on_end",
+        "on_reading", "on_engine", "on_plan", "on_batch", "on_epoch", "on_sign", "on_end",
     }  # fmt: skip
 
 
