@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gridcnn.contracts.augmentation import Augmentation
 from gridcnn.engines.base import ANSWERED, Engine
-from gridcnn.grid import Array, Cells
+from gridcnn.grid import Array, Cells, fetch_cells
 from gridcnn.spec.models import Training
 
 _EPOCH = 0
@@ -32,33 +31,23 @@ def logits_of(engine: Engine, parameters: Array, grids: Cells, settings: Trainin
     more = settings.views - 1
     if not (more and len(grids)):
         return logits
-    changes = settings.view_changes
+    from gridcnn.training.augmentation import Augmenter  # few models have several views
+
+    shape, changes, seed = engine.network.shape, settings.view_changes, settings.seed
     sums = logits.astype(np.float64)
     at_once = max(1, ANSWERED // more)
     # Logits that overflowed give sums without a value, and such items are refused by their votes.
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(grids), at_once):
-            items = range(start, min(start + at_once, len(grids)))
-            views = [_change(grids, item, more, changes, engine, settings.seed) for item in items]
+            # Grids that other processes hold come here once for all their views.
+            items = fetch_cells(grids[np.arange(start, min(start + at_once, len(grids)))])
+            views = []
+            for item in range(len(items)):
+                augment = Augmenter(changes, shape, seed=seed, epoch=_EPOCH)
+                views.append(np.asarray(augment(items[np.full(more, item)])))
             found = engine.logits(parameters, np.concatenate(views))
             # One after the other, so that the sum of an item has the same bits in any batch.
             for view in range(more):
-                sums[start : items.stop] += found[view::more]
+                sums[start : start + len(items)] += found[view::more]
         means: Array = (sums / settings.views).astype(logits.dtype)
     return means
-
-
-def _change(
-    grids: Cells,
-    item: int,
-    count: int,
-    changes: tuple[Augmentation, ...],
-    engine: Engine,
-    seed: int,
-) -> Array:
-    """Return so many changed grids of an item, `(count, channels, rows, columns)`."""
-    from gridcnn.training.augmentation import Augmenter  # few models have several views
-
-    copies = grids[np.full(count, item)]
-    augment = Augmenter(changes, engine.network.shape, seed=seed, epoch=_EPOCH)
-    return np.asarray(augment(copies))

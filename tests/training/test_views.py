@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 import gridcnn
 from gridcnn.contracts.augmentation import Augmentation
 from gridcnn.engines.base import Engine, make_engine
+from gridcnn.engines.kept import KeptCells
 from gridcnn.errors import SpecError
 from gridcnn.grid import Array, GridShape, OneHot
 from gridcnn.model import Model
@@ -120,6 +121,28 @@ def test_one_hot_grids_are_answered_like_their_cells() -> None:
         found = logits_of(engine, vector, one_hot, spec.training)
         dense = logits_of(engine, vector, np.asarray(one_hot), spec.training)
         np.testing.assert_allclose(found, dense, rtol=1e-5, atol=1e-6)
+
+
+def test_held_grids_come_once_for_all_their_views() -> None:
+    """And the answers are the same."""
+    fetched: list[int] = []
+
+    class Noting(KeptCells):
+        def __getitem__(self, chosen: Any) -> Any:
+            return Noting(self._cells, self.sent, self.items[chosen])
+
+        def fetch(self) -> Array | OneHot:
+            fetched.append(len(self))
+            return super().fetch()
+
+    engine, grids = engine_for("reference"), grids_of(70)
+    vector, settings = vector_of(engine), load(SPEC).training
+    held: Any = Noting(grids, None)
+
+    found = logits_of(engine, vector, held, settings)
+
+    assert np.array_equal(found, logits_of(engine, vector, grids, settings))
+    assert fetched[-2:] == [64, 6]  # before these, the items themselves
 
 
 def test_no_items_have_no_logits() -> None:
