@@ -45,6 +45,7 @@ from gridcnn.files import (
     write_text,
 )
 from gridcnn.model import Model, load
+from gridcnn.outputs import refuse_file
 from gridcnn.runs.questions import Questions
 
 SHARD = 4_096
@@ -347,9 +348,8 @@ def _open_folder(
     """
     about = {"files": list(files), "format": form, "shard": shard, "model": _digest_of(model)}
     path = folder / ABOUT
-    if folder.is_file():
-        raise RunFolderError(f"{folder} is a file; give a folder that is new or empty")
     try:
+        refuse_file(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             if read_json(path) != about:

@@ -42,6 +42,7 @@ from gridcnn.errors import (
     SpecError,
     TrainingWarning,
     UserError,
+    how_many,
     listed,
     shown,
 )
@@ -440,7 +441,7 @@ class GridClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 self.classes_, targets = _present(self.classes_, targets)
         if several is None and len(self.classes_) < 2:
             only = shown(plain_value(self.classes_[0]))
-            items = "1 item" if len(targets) == 1 else f"{len(targets)} items"
+            items = how_many(len(targets), "item")
             raise DataError(
                 f"a classifier needs at least two classes; got one class ({only}) in {items}"
             )

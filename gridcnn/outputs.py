@@ -45,6 +45,12 @@ def write_output(
         raise RunFolderError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
+def refuse_file(folder: Path) -> None:
+    """Raise `RunFolderError` if there is something other than a folder; it may raise `OSError`."""
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"{folder} is a file; give a folder that is new or empty")
+
+
 def refuse_no_page(path: Path, option: str, *, force: bool) -> None:
     """Raise if a page cannot be written to `path`; called before the work that it takes.
 

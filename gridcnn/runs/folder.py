@@ -26,6 +26,7 @@ from gridcnn.errors import (
 from gridcnn.files import as_path, json_text, read_json, table_text, write_text
 from gridcnn.model import CHECKPOINT, FILE_NAME, METRICS, Model, write_model
 from gridcnn.order.guard import Checked
+from gridcnn.outputs import refuse_file
 from gridcnn.runs import lock
 from gridcnn.spec.models import Spec
 from gridcnn.spec.write import to_yaml
@@ -379,8 +380,7 @@ def refuse_used(folder: Path) -> None:
     The lock file of a run that was killed before it wrote anything does not count.
     """
     try:
-        if folder.exists() and not folder.is_dir():
-            raise RunFolderError(f"{folder} is a file; give a folder that is new or empty")
+        refuse_file(folder)
         held = sorted(each.name for each in folder.iterdir()) if folder.is_dir() else []
         if lock.is_ours(folder / lock.NAME):
             held = [name for name in held if name not in _BEGUN and not _is_partial(name)]

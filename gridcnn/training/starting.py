@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.errors import SpecError, listed, quoted
+from gridcnn.errors import SpecError, how_many, listed, quoted
 from gridcnn.grid import Array
 from gridcnn.network import Network, Op
 from gridcnn.spec.models import StartFrom
@@ -123,7 +123,7 @@ def _wanted_stages(settings: StartFrom, network: Network) -> int:
             network, f"stages is {wanted}, and the spec has {last}; give at most {last}", "stages"
         )
     if settings.frozen > wanted:
-        taken = "1 stage is" if wanted == 1 else f"{wanted} stages are"
+        taken = how_many(wanted, "stage is", "stages are")
         raise _refusal(
             network,
             f"frozen is {settings.frozen}, and {taken} taken over; only these can be frozen",

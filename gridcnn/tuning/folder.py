@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridcnn.errors import RunFolderError, UserError
 from gridcnn.files import read_json
+from gridcnn.outputs import refuse_file
 from gridcnn.runs import lock
 from gridcnn.runs.folder import write_json
 
@@ -49,8 +50,7 @@ class TuneFolder:
             names = sorted(each.name for each in path.iterdir()) if path.is_dir() else []
         except OSError as error:
             raise RunFolderError(f"{path} cannot be read: {error.strerror or error}") from None
-        if path.exists() and not path.is_dir():
-            raise RunFolderError(f"{path} is a file; give a folder that is new or empty")
+        refuse_file(path)
         if names and SEARCH not in names and names != [_WORKERS]:
             raise RunFolderError(
                 f"{path} is not empty, and holds no search (it holds {names[0]}); give a folder "

@@ -21,6 +21,7 @@ from gridcnn.engines.base import Engine, bind, check_choice
 from gridcnn.errors import RunFolderError, SpecError, TrainingError, TrainingInterrupted
 from gridcnn.files import as_path, write_bytes
 from gridcnn.grid import Array, Cells
+from gridcnn.outputs import refuse_file
 from gridcnn.pipelines import ready
 from gridcnn.runs.folder import write_table
 from gridcnn.runs.located import locate, spec_folder
@@ -160,8 +161,7 @@ def _refuse_used(folder: Path) -> None:
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
         raise RunFolderError(f"{folder} cannot be read: {error.strerror or error}") from None
-    if folder.exists() and not folder.is_dir():
-        raise RunFolderError(f"{folder} is a file; give a folder that is new or empty")
+    refuse_file(folder)
     if set(names) - {TABLE, PICTURE}:
         raise RunFolderError(
             f"{folder} is not empty, and holds no sweep of the learning rate (it holds "
