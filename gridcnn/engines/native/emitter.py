@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 from gridcnn.engines.native.processor import Processor
 
+_AVX2 = 8  # lanes of its vectors
+_PERMUTE = {4: "llvm.x86.avx.vpermilvar.ps", 8: "llvm.x86.avx2.permps"}
 _STACK = 16  # bytes that every stack is aligned to
 
 FLOAT, INT, BYTE, WORD, PTR, BOOL = "float", "i64", "i8", "i32", "ptr", "i1"
@@ -102,7 +104,7 @@ class Module:
         self.constants: Callable[[Code, Value, int, int, int], Value] | None = None
         self.attributes = ""
         self._functions: list[str] = []
-        self._tables: list[str] = []
+        self._tables: dict[str, str] = {}  # the name of each, by what it holds
         self._declared: dict[str, str] = {}
 
     def declare(self, name: str, result: str, *arguments: str) -> str:
@@ -112,11 +114,10 @@ class Module:
 
     def table(self, numbers: Sequence[int]) -> str:
         """Return the name of a constant table of whole numbers."""
-        name = f"@table{len(self._tables)}"
         content = ", ".join(f"i64 {number}" for number in numbers)
         kind = f"[{len(numbers)} x i64]"
-        self._tables.append(f"{name} = internal constant {kind} [{content}]")
-        return name
+        text = f"internal constant {kind} [{content}]"
+        return self._tables.setdefault(text, f"@table{len(self._tables)}")
 
     @contextmanager
     def function(
@@ -138,7 +139,8 @@ class Module:
         )
 
     def __str__(self) -> str:
-        return "\n".join([*self._declared.values(), *self._tables, *self._functions, ""])
+        tables = (f"{name} = {text}" for text, name in self._tables.items())
+        return "\n".join([*self._declared.values(), *tables, *self._functions, ""])
 
 
 class Code:
@@ -459,6 +461,10 @@ class Code:
     def compress(self, value: Value, chosen: Value) -> Value:
         """Return the chosen lanes of a vector, moved to its front; those behind hold anything."""
         lanes = lanes_of(value.kind)
+        chip = self.module.processor
+        # AVX-512 has an instruction for this. Without it LLVM moves lane after lane through memory.
+        if chip.permutes and chip.lanes <= _AVX2 and lanes in _PERMUTE:
+            return self._permuted(value, chosen)
         short = {FLOAT: "f32", WORD: "i32"}[element_of(value.kind)]
         name = self.module.declare(
             f"llvm.experimental.vector.compress.v{lanes}{short}",
@@ -469,6 +475,18 @@ class Code:
         )
         poison = Value(self, value.kind, "poison")
         return self.call(value.kind, name, value, chosen, poison)
+
+    def _permuted(self, value: Value, chosen: Value) -> Value:
+        # One instruction takes lanes in an order that a table has for each choice: the choice's
+        # truths are the bits of its number, the lanes that come first the low bytes of its entry.
+        lanes, kind = lanes_of(value.kind), vector(lanes_of(value.kind))
+        table = Value(self, PTR, self.module.table(_orders(lanes)))
+        bits = self.op(f"i{lanes}", f"bitcast {chosen} to i{lanes}")
+        entry = self.at(table, self.cast("zext", bits, INT), INT)
+        order = self.cast("zext", self.load(entry, kind=vector(lanes, BYTE)), WORD)
+        name = self.module.declare(_PERMUTE[lanes], kind, kind, order.kind)
+        moved = self.call(kind, name, self.cast("bitcast", value, FLOAT), order)
+        return self.cast("bitcast", moved, element_of(value.kind))
 
     def count(self, chosen: Value) -> Value:
         """Return how many lanes are chosen."""
@@ -523,6 +541,13 @@ class Code:
         """Return a conversion, `trunc`, `zext`, `sitofp`, `bitcast`, ..., lane by lane."""
         kind = vector(lanes_of(value.kind), element)
         return self.op(kind, f"{how} {value} to {kind}")
+
+
+@functools.cache
+def _orders(lanes: int) -> tuple[int, ...]:
+    """Return for each choice of lanes, whose number has these bits, the lanes in its bytes."""
+    chosen = ([lane for lane in range(lanes) if bits >> lane & 1] for bits in range(1 << lanes))
+    return tuple(sum(lane << (8 * place) for place, lane in enumerate(each)) for each in chosen)
 
 
 @functools.cache
