@@ -108,15 +108,15 @@ def _products(
     totals = [[code.variable(zero) for _ in range(outputs)] for _ in range(items)]
 
     def step(place: Number, count: int) -> None:
-        inputs = [
-            code.load_part(entering, place + item * layer.entering, layer.lanes, count)
-            for item in range(items)
+        # Outputs are fewer than items where registers are few: their weights stay in registers.
+        weights = [
+            code.load_part(rows, place + output * layer.inputs, layer.lanes, count)
+            for output in range(outputs)
         ]
-        for output in range(outputs):
-            weight = code.load_part(rows, place + output * layer.inputs, layer.lanes, count)
-            for item in range(items):
-                total = totals[item][output]
-                total.set(code.multiply_add(inputs[item], weight, total.get()))
+        for item in range(items):
+            value = code.load_part(entering, place + item * layer.entering, layer.lanes, count)
+            for weight, total in zip(weights, totals[item], strict=True):
+                total.set(code.multiply_add(value, weight, total.get()))
 
     whole = layer.inputs - layer.inputs % layer.lanes
     with code.loop(whole, step=layer.lanes) as place:
