@@ -26,6 +26,7 @@ Kind = Literal["forward", "single", "training"]
 _NONE = np.zeros(0, np.intp)
 # Below these, waking a thread or waiting between phases costs more time than the help saves.
 _WORTH = 400_000  # multiply-adds that are worth waking another thread for
+_TURNS = 4  # shards that each thread answers, if there are enough items: none waits long at the end
 _MOST_PHASES = 128  # steps of one item that may each be shared among threads
 _SHARED = 1_500_000  # multiply-adds of one item that are worth being shared among threads
 
@@ -144,7 +145,7 @@ class Chain:
 
     def shards(self, items: int) -> tuple[int, int]:
         """Return how many items a shard has that is answered, and how many shards there are."""
-        shard = max(1, min(MOST_TOGETHER, -(-items // (2 * self.workers(items)))))
+        shard = max(1, min(MOST_TOGETHER, -(-items // (_TURNS * self.workers(items)))))
         return shard, -(-items // shard)
 
     # What is called
