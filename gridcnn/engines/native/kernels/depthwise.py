@@ -4,13 +4,14 @@ Vectors lie along the maps, so that each cell of a feature is a vector of number
 
     sum of a position   +=  cells of the grid under one tap  *  numbers of that tap     for each tap
 
-There is little arithmetic for each cell that is read, so that nothing is kept in registers but the
-sum, and on the way back a few sums of taps.
+There is little arithmetic for each cell that is read, so that reading decides how fast it goes.
+Several positions of a row are done together: a cell is read once for all features that lie on it,
+and a row of a feature once for all positions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -37,8 +38,12 @@ from gridcnn.engines.native.processor import Processor
 from gridcnn.network import Op
 from gridcnn.stages.convolution import Convolution as ConvolutionStage
 
-_TAPS = 8
-"""Taps whose gradients are summed at a time: as many sums stay in registers everywhere."""
+_POSITIONS = 8
+"""Positions that are done together at most: more sums than these need not wait for each other."""
+_POSITIONS_OF_SUMS = 4
+"""The same where the sums are those of a feature's taps."""
+_UNROLLED = 512
+"""Multiply-adds that are written out for the positions that are done together, at most."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,64 @@ class Depthwise(MapsKernel):
     @property
     def _taps(self) -> list[tuple[int, int]]:
         return [(row, column) for row in range(self.kernel[0]) for column in range(self.kernel[1])]
+
+    @property
+    def _together(self) -> int:
+        """How many positions of a row are done together."""
+        most = max(1, min(_POSITIONS, _UNROLLED // len(self._taps)))
+        rounds = -(-self.target.columns // most)
+        return -(-self.target.columns // rounds)
+
+    def _pieces_of_feature(self, processor: Processor) -> list[list[tuple[int, int]]]:
+        """Return the taps, row by row, in pieces whose numbers stay in registers.
+
+        Beside them there are a sum for each position, a cell, and what is on its way.
+        """
+        width = self.kernel[1]
+        most = -(-width // -(-width // (processor.registers - _POSITIONS - 2)))
+        rows = [self._taps[start : start + width] for start in range(0, len(self._taps), width)]
+        return [row[start : start + most] for row in rows for start in range(0, width, most)]
+
+    def _cells(
+        self, taps: Sequence[tuple[int, int]], positions: int
+    ) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+        """Go over the cells that some taps of the features of neighbouring positions lie on.
+
+        Yield how far each is from the first position's first cell, in floats, and what lies on it:
+        the position, and the number of the tap. Positions ascend.
+        """
+        found: dict[int, list[tuple[int, int]]] = {}
+        for position in range(positions):
+            start = position * self.stride[1] * self.source.padded
+            for number, tap in enumerate(taps):
+                found.setdefault(start + self._reach(tap), []).append((position, number))
+        yield from found.items()
+
+    def _blocks(self, code: Code) -> Iterator[tuple[Value, Number, int, Value]]:
+        """Go over the positions that are done together, and over their vectors of channels.
+
+        Yield row, first column, number of positions, and first channel. The same code has to be
+        written for each that is yielded.
+        """
+        # The channels of a cell are neighbours in memory, which the innermost loop follows. Along
+        # the positions, cells of many channels would fall into few sets of the cache.
+        with code.loop(self.target.rows) as row:
+            for column, count in code.pieces(self.target.columns, self._together):
+                with code.loop(self.target.padded, step=self.target.lanes) as channel:
+                    yield row, column, count, channel
+
+    def _numbers(
+        self, code: Code, features: Value, taps: Sequence[tuple[int, int]], channel: Value
+    ) -> list[Value]:
+        """Emit the loads of some taps' numbers, for a vector of channels."""
+        target, width = self.target, self.kernel[1]
+        places = [(row * width + column) * target.padded for row, column in taps]
+        return [code.load(features, place + channel, kind=vector(target.lanes)) for place in places]
+
+    @property
+    def reads_result(self) -> bool:
+        """Whether the way back reads the maps: they say which cells were rectified."""
+        return self.rectified
 
     # Memory and packing
 
@@ -158,18 +221,19 @@ class Depthwise(MapsKernel):
         target, kind = self.target, vector(self.target.lanes)
         with site.module.function(site.name("forward"), *[PTR] * 4) as (code, arguments):
             grid, features, bias, out = arguments
-            with code.loop(target.padded, step=target.lanes) as channel:
-                start = code.load(bias, channel, kind=kind)
-                numbers = code.at(features, channel)
-                with code.loop(target.rows) as row, code.loop(target.columns) as column:
-                    patch = code.at(grid, self._origin(row, column, channel))
-                    total = start
-                    for number, tap in enumerate(self._taps):
-                        cells = code.load(patch, self._reach(tap), kind=kind)
-                        by = code.load(numbers, number * target.padded, kind=kind)
-                        total = code.multiply_add(cells, by, total)
-                    total = code.rectify(total) if self.rectified else total
-                    code.store(total, out, target.place(row, column, channel))
+            for row, column, count, channel in self._blocks(code):
+                patch = code.at(grid, self._origin(row, column, channel))
+                totals = [code.load(bias, channel, kind=kind)] * count
+                for taps in self._pieces_of_feature(code.module.processor):
+                    numbers = self._numbers(code, features, taps, channel)
+                    for reach, lying in self._cells(taps, count):
+                        cells = code.load(patch, reach, kind=kind)
+                        for position, tap in lying:
+                            total = totals[position]
+                            totals[position] = code.multiply_add(cells, numbers[tap], total)
+                for position, total in enumerate(totals):
+                    here = target.place(row, column + position, channel)
+                    code.store(code.rectify(total) if self.rectified else total, out, here)
 
     def run_forward(
         self,
@@ -194,54 +258,63 @@ class Depthwise(MapsKernel):
             self._emit_by_grid(site)
 
     def _emit_by_features(self, site: Site) -> None:
-        target, kind = self.target, vector(self.target.lanes)
+        target, kind, taps = self.target, vector(self.target.lanes), self._taps
+        # Registers hold a sum for each of some taps and one for the bias, the gradients of a few
+        # positions, and a cell.
+        most = site.registers - _POSITIONS_OF_SUMS - 2
+        most = -(-len(taps) // -(-len(taps) // most))
         with site.module.function(site.name("by_features"), *[PTR] * 5) as (code, arguments):
             grid, out, flow, sums, bias = arguments
-            taps = list(enumerate(self._taps))
-            with code.loop(target.padded, step=target.lanes) as channel:
-                for first in range(0, len(taps), _TAPS):
-                    part = taps[first : first + _TAPS]
-                    with code.loop(target.rows) as row:
-                        zero = code.constant(0, target.lanes)
-                        totals = [code.variable(zero) for _ in part]
-                        whole = code.variable(zero)
-                        with code.loop(target.columns) as column:
-                            share = self._share(code, out, flow, row, column, channel)
+            zero = code.constant(0, target.lanes)
+            with (
+                code.loop(target.rows) as row,
+                code.loop(target.padded, step=target.lanes) as channel,
+            ):
+                for first in range(0, len(taps), most):
+                    part = taps[first : first + most]
+                    totals, whole = [code.variable(zero) for _ in part], code.variable(zero)
+                    for column, count in code.pieces(target.columns, _POSITIONS_OF_SUMS):
+                        shares = self._shares(code, out, flow, (row, column, channel), count)
+                        for share in shares:
                             whole.set(code.arithmetic("fadd", whole.get(), share))
-                            patch = code.at(grid, self._origin(row, column, channel))
-                            for (_, tap), total in zip(part, totals, strict=True):
-                                cells = code.load(patch, self._reach(tap), kind=kind)
-                                total.set(code.multiply_add(cells, share, total.get()))
-                        for (number, _), total in zip(part, totals, strict=True):
-                            place = channel + number * target.padded
-                            before = code.load(sums, place, kind=kind)
-                            code.store(code.arithmetic("fadd", before, total.get()), sums, place)
-                        if not first:
-                            before = code.load(bias, channel, kind=kind)
-                            code.store(code.arithmetic("fadd", before, whole.get()), bias, channel)
+                        patch = code.at(grid, self._origin(row, column, channel))
+                        for reach, lying in self._cells(part, count):
+                            cells = code.load(patch, reach, kind=kind)
+                            for position, tap in lying:
+                                total = totals[tap]
+                                total.set(code.multiply_add(cells, shares[position], total.get()))
+                    ends = [(sums, (first + number) * target.padded) for number in range(len(part))]
+                    if not first:
+                        ends, totals = [*ends, (bias, 0)], [*totals, whole]
+                    for (base, start), total in zip(ends, totals, strict=True):
+                        before = code.load(base, start + channel, kind=kind)
+                        after = code.arithmetic("fadd", before, total.get())
+                        code.store(after, base, start + channel)
 
     def _emit_by_grid(self, site: Site) -> None:
-        target, kind = self.target, vector(self.target.lanes)
+        kind = vector(self.target.lanes)
         with site.module.function(site.name("by_grid"), *[PTR] * 4) as (code, arguments):
             out, flow, features, by_grid = arguments
-            with code.loop(target.padded, step=target.lanes) as channel:
-                numbers = code.at(features, channel)
-                with code.loop(target.rows) as row, code.loop(target.columns) as column:
-                    share = self._share(code, out, flow, row, column, channel)
-                    patch = code.at(by_grid, self._origin(row, column, channel))
-                    for number, tap in enumerate(self._taps):
-                        by = code.load(numbers, number * target.padded, kind=kind)
-                        before = code.load(patch, self._reach(tap), kind=kind)
-                        code.store(code.multiply_add(by, share, before), patch, self._reach(tap))
+            for row, column, count, channel in self._blocks(code):
+                shares = self._shares(code, out, flow, (row, column, channel), count)
+                patch = code.at(by_grid, self._origin(row, column, channel))
+                for taps in self._pieces_of_feature(code.module.processor):
+                    numbers = self._numbers(code, features, taps, channel)
+                    for reach, lying in self._cells(taps, count):
+                        total = code.load(patch, reach, kind=kind)
+                        for position, tap in lying:
+                            total = code.multiply_add(numbers[tap], shares[position], total)
+                        code.store(total, patch, reach)
 
-    def _share(
-        self, code: Code, out: Value, flow: Value, row: Number, column: Number, channel: Value
-    ) -> Value:
-        """Emit the gradient by what was summed; 0 where that was rectified."""
-        lanes, place = self.target.lanes, self.target.place(row, column, channel)
+    def _shares(
+        self, code: Code, out: Value, flow: Value, first: tuple[Number, Number, Value], count: int
+    ) -> list[Value]:
+        """Emit the gradients by what was summed at some positions; 0 where that was rectified."""
+        (row, column, channel), lanes = first, self.target.lanes
+        places = [self.target.place(row, column + each, channel) for each in range(count)]
         if self.rectified:
-            return positive_part(code, out, flow, place, lanes)
-        return code.load(flow, place, kind=vector(lanes))
+            return [positive_part(code, out, flow, place, lanes) for place in places]
+        return [code.load(flow, place, kind=vector(lanes)) for place in places]
 
     def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
         """Emit the calls for one item."""
