@@ -161,10 +161,28 @@ class Builder:
         for number in range(len(plan.steps) - 1, -1, -1):
             step = plan.steps[number]
             for source in dict.fromkeys(step.sources):
-                if source not in self.gradients:
-                    label = f"gradient of value {source}"
-                    self.gradients[source] = memory.take(plan.values[source], label)
+                if source in self.gradients:
+                    continue
+                if self._is_replaced(source):
+                    self.gradients[source] = self.maps[source]
+                    continue
+                label = f"gradient of value {source}"
+                self.gradients[source] = memory.take(plan.values[source], label)
             memory.give_back(plan.values[step.target], self.gradients[step.target])
+
+    def _is_replaced(self, source: int) -> bool:
+        """Return whether the gradient of a value is written over its maps.
+
+        Memory decides how fast the way back of a step with few operations for each cell is, and
+        what was just read is near. Nothing else may need the maps by then: neither another step
+        that reads them, nor the one that made them.
+        """
+        plan = self.plan
+        if not plan.mixes_items or not source or len(plan.readers[source]) != 1:
+            return False
+        maker = next(step for step in plan.steps if step.target == source)
+        (reader,) = plan.readers[source]
+        return plan.steps[reader].kernel.replaces_source and not maker.kernel.reads_result
 
     def _pack(self) -> None:
         """Emit the phases that bring the parameters into the order of the kernels."""

@@ -161,6 +161,33 @@ def test_a_gradient_is_written_where_a_convolution_alone_reads_the_grid() -> Non
     assert [kernel.adds for kernel in kernels[1:5]] == [False, True, False, False]
 
 
+def replaced(*stages: Any) -> set[int]:
+    """Return the values whose gradients are written over their maps."""
+    builder = TrainingBuilder(plan_of(*stages, wanted=True), CHIP)
+    builder.training()
+    return {value for value, place in builder.gradients.items() if place == builder.maps[value]}
+
+
+def test_gradients_replace_maps_that_nothing_reads_any_more() -> None:
+    """A normalization's source, and what a convolution reads that writes all of its gradient."""
+    assert replaced(conv(16), "normalization", conv(16)) >= {1, 2}
+    # A sum of features adds to the gradient of its grid, which has to start as zeros.
+    assert replaced(conv(16), "normalization", conv(16, groups="channels")) == {1}
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        # What was rectified is looked up in the maps; the second reader comes back first.
+        pytest.param([conv(16), "rectification", "normalization"], id="rectified"),
+        pytest.param([conv(16), {"skip": ["normalization"]}], id="read twice"),
+        pytest.param([conv(16), {"normalization": "layer"}], id="one item at a time"),
+    ],
+)
+def test_gradients_replace_no_maps_that_are_still_needed(stages: list[Any]) -> None:
+    assert 1 not in replaced(*stages)
+
+
 def test_steps_share_the_memory_of_gradients_with_a_border() -> None:
     """If maps lie alike; they are needed for one call."""
     stages = [conv(16), "normalization", {"repeat": {"times": 5, "stages": [conv(16)]}}]

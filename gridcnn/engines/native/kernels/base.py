@@ -385,6 +385,16 @@ class MapsKernel(Kernel):
         return self if self.adds else replace(self, adds=True)
 
     @property
+    def reads_result(self) -> bool:
+        """Whether `run_backward` reads the maps that the forward pass wrote."""
+        return True
+
+    @property
+    def replaces_source(self) -> bool:
+        """Whether `run_backward` may write the gradient of its source over the source itself."""
+        return False
+
+    @property
     def factors(self) -> int:
         """How many random factors it takes for each item of a training step."""
         return 0

@@ -383,6 +383,16 @@ class Convolution(Sizes):
                 module, site.name("back"), self, by_weights=learns, by_grid=passes_on
             )
 
+    @property
+    def reads_result(self) -> bool:
+        """Whether the way back reads the maps: they say which cells were rectified."""
+        return self.rectified
+
+    @property
+    def replaces_source(self) -> bool:
+        """Whether the gradient may replace the source: it comes last, and from other memory."""
+        return self.reversed is not None and not self.adds
+
     def run_backward(self, frame: Frame, maps: Ends, gradients: Ends) -> None:
         """Emit the calls for one item."""
         site, step = frame.site, frame.site.step

@@ -244,6 +244,16 @@ class Normalization(Scaling, MixingKernel):
         target = Maps(*bundle.ops[0].output.sizes, source.lanes)
         return cls((source,), target, stage.epsilon, rectified=is_rectified(bundle.ops))
 
+    @property
+    def reads_result(self) -> bool:
+        """Whether the way back reads the maps: it computes again which cells were rectified."""
+        return False
+
+    @property
+    def replaces_source(self) -> bool:
+        """Whether the gradient may replace the source: each cell is read, and then written."""
+        return not self.adds
+
     # Memory and packing
 
     def lay_out(self, site: Site) -> None:
