@@ -445,6 +445,20 @@ def test_chosen_lanes_are_squeezed_together_and_counted(here: Processor, lanes: 
         np.testing.assert_array_equal(number[:count], places)
 
 
+@pytest.mark.parametrize("lanes", [4, 8])
+def test_avx2_puts_lanes_into_any_order(lanes: int) -> None:
+    """So that none goes through memory; equal tables are there once."""
+    module = Module(Processor("x86-64-v3", "", "x86_64", 8, 16, True, permutes=True))
+    with module.function("test", PTR) as (code, (address,)):
+        value = code.load(address, kind=vector(lanes))
+        chosen = code.compare("une", value, code.constant(0, lanes))
+        for _ in range(2):
+            code.store(code.compress(value, chosen), address)
+    text = str(module)
+    assert "vector.compress" not in text
+    assert text.count("constant") == 1
+
+
 def test_casts_go_lane_by_lane(here: Processor) -> None:
     """Cut to fewer bits, widened without a sign, made floats, seen as other bits."""
     words, found = np.array([1, 258, -1, 7], np.int32), np.zeros(4, np.uint8)
