@@ -111,6 +111,13 @@ class Stage(Settings, abc.ABC):
                 fit.
         """
 
+    def batch_problem(self, shape: GridShape, items: int) -> str | None:  # noqa: ARG002
+        """Return why training with batches of so many items makes no sense, and what would; None.
+
+        Asked before training, with the smallest batch that it may have.
+        """
+        return None
+
     def parameters(self, shape: GridShape) -> tuple[Parameter, ...]:  # noqa: ARG002
         """Return the parameters for input of `shape`, in their order in the flat vector."""
         return ()

@@ -184,7 +184,7 @@ def carry_out(
             )
         if means.strict:
             refuse_notes(prepared.notes)
-        _refuse_impatient(prepared)
+        _refuse_without_validation(prepared)
         engine_to_train = _engine_for(prepared, means.engine, means.threads)
         if prepared.spec.training.calibrate:
             refuse_uncalibrated(engine_to_train.network, prepared.validation.data)
@@ -316,15 +316,21 @@ def _plan_minutes(prepared: Prepared, engine: Engine, watcher: RunWatcher) -> Pr
     return dataclasses.replace(prepared.with_training(budget.plan(training)), budget=budget)
 
 
-def _refuse_impatient(prepared: Prepared) -> None:
-    """Raise if `training.patience` is set, and there is no validation."""
-    spec = prepared.spec
-    if spec.training.patience is not None and not len(prepared.validation):
+def _refuse_without_validation(prepared: Prepared) -> None:
+    """Raise if a setting asks for validation results, and there is no validation."""
+    if len(prepared.validation):
+        return
+    spec, problems = prepared.spec, []
+    if spec.training.patience is not None:
+        problems.append(("patience", "training.patience waits for a better validation result"))
+    if (by := spec.training.select_by) not in ("accuracy", "loss"):
+        problems.append(("select_by", f"training.select_by: {by} is a result of validation items"))
+    if problems:
+        missing = "there are no validation items; set data.validation above 0"
         raise SpecError(
-            spec.document.problem(
-                ("training", "patience"),
-                "training.patience waits for a better validation result, and there are no "
-                "validation items; set data.validation above 0",
+            *(
+                spec.document.problem(("training", name), f"{reason}, and {missing}")
+                for name, reason in problems
             )
         )
 

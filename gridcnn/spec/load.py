@@ -34,6 +34,9 @@ SpecLike = Spec | Mapping[str, Any] | str | os.PathLike[str]
 MAX_PROBLEMS = 100
 """Problems that are listed; the rest is counted."""
 
+_DATA = frozenset({".csv", ".tsv", ".parquet", ".npz", ".npy", ".zip", ".wav", ".png", ".jpg"})
+"""Endings of files that are often named in place of a spec."""
+
 
 def load(
     source: SpecLike,
@@ -177,11 +180,18 @@ def _document(source: object, ready: Mapping[str, bytes]) -> Document:
         path /= "spec.yaml"
         mode = _mode(path)
         if mode is None:
-            raise SpecError(f"{text} is a folder without a spec.yaml; name a spec file")
+            raise SpecError(
+                f"{text} is a folder without a spec.yaml; name a spec file, or write one for the "
+                f"data in it: gridcnn init {text}"
+            )
     if mode is None:
         raise _missing(text, looks_like_path, ready)
     if not stat.S_ISREG(mode):  # opening a pipe could wait for ever, and some devices never end
         raise SpecError(f"{path} is not an ordinary file; name a spec file")
+    if path.suffix.lower() in _DATA:
+        raise SpecError(
+            f"{text} is data and not a spec; write a spec for it with: gridcnn init {text}"
+        )
     return parse(_read(path), str(path))
 
 

@@ -68,6 +68,16 @@ class Normalization(Stage):
             raise ValueError(self._single_numbers(shape))
         return shape
 
+    def batch_problem(self, shape: GridShape, items: int) -> str | None:
+        """Return a problem if batches leave a single number of each map."""
+        if not self.mixes_items or items * shape.rows * shape.columns > 1:
+            return None
+        return (
+            f"in batches of one item each map of {shape} is a single number, of which nothing is "
+            "left when its mean is taken away; take a training.batch_size of at least 2 (and as "
+            "many items), or put the normalization before the stage that leaves one cell"
+        )
+
     def _single_numbers(self, shape: GridShape) -> str:
         """Return why no group may have a single number."""
         fewer = ", ".join(str(n) for n in _divisors(shape.channels)[:-1])

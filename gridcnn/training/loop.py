@@ -12,14 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gridcnn.contracts.stage import HeadStage
+from gridcnn.contracts.stage import HeadStage, Stage
 from gridcnn.contracts.targets import LabelTargets, Targets
 from gridcnn.engines.base import Engine
 from gridcnn.errors import TrainingError
 from gridcnn.grid import Array, Cells, Held, OneHot, fetch_cells
-from gridcnn.network import Network
 from gridcnn.spec.models import Training
-from gridcnn.stages.normalization import Normalization
 from gridcnn.streams import Stream
 from gridcnn.training.augmentation import Augmenter, refuse_unfit
 from gridcnn.training.forms import Forms
@@ -233,27 +231,19 @@ def _refuse_unusable(
         raise TrainingError("the network has no head, so there are no votes to learn; add a head")
     if not network.mask("trainable").any():
         raise TrainingError("the network has nothing to learn: none of its numbers is trainable")
-    if min(settings.batch_size, len(training)) == 1:
-        _refuse_single_numbers(network)
+    smallest = min(settings.batch_size, len(training))
+    for op in network.ops:
+        problem = (
+            op.stage.batch_problem(op.input, smallest) if isinstance(op.stage, Stage) else None
+        )
+        if problem is not None:
+            raise TrainingError(f"{op.label}: {problem}")
     for part, name in ((training, "training"), (validation, "validation")):
         bad = 0 if part is None else _not_finite(part.grids)
         if part is not None and bad:
             raise TrainingError(
                 f"{bad} of {len(part)} {name} items have cells that are NaN or infinite; remove "
                 "them, or fill them in"
-            )
-
-
-def _refuse_single_numbers(network: Network) -> None:
-    """Raise `TrainingError` if batches of one item leave nothing of a batch normalization."""
-    for op in network.ops:
-        is_single = op.input.rows == op.input.columns == 1
-        if isinstance(op.stage, Normalization) and op.mixes_items and is_single:
-            raise TrainingError(
-                f"{op.label}: in batches of one item each map of {op.input} is a single number, of "
-                "which nothing is left when its mean is taken away; take a training.batch_size of "
-                "at least 2 (and as many items), or put the normalization before the stage that "
-                "leaves one cell"
             )
 
 

@@ -383,6 +383,19 @@ def test_patience_needs_validation_items() -> None:
         gridcnn.run(TINY, changes={"training.patience": 2, "data.validation": 0})
 
 
+def test_what_epochs_are_chosen_by_needs_validation_items() -> None:
+    """Each setting has a line of its own; accuracy and loss stand there without being written."""
+    changes = {"training.select_by": "auc", "training.patience": 2, "data.validation": 0}
+    with pytest.raises(SpecError) as caught:
+        gridcnn.run(TINY, changes=changes)
+    lines = [problem.message for problem in caught.value.problems]
+    assert [line.split(",")[0] for line in lines] == [
+        "training.patience waits for a better validation result",
+        "training.select_by: auc is a result of validation items",
+    ]
+    assert all("set data.validation above 0" in line for line in lines)
+
+
 def test_no_test_part_and_no_validation_part() -> None:
     """Both may be 0; then there are no answers to write, and the last epoch counts."""
     result = gridcnn.run(TINY, changes={"data.test": 0, "data.validation": 0})

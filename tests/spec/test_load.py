@@ -275,10 +275,13 @@ class TestSources:
     def test_special_files_are_refused_and_never_waited_for(self, tmp_path: Path) -> None:
         """Folders, pipes and endless devices."""
         (tmp_path / "file").touch()
+        (tmp_path / "x.CSV").touch()
         (tmp_path / "folder").mkdir()
         (tmp_path / "pipe").mkdir()
         cases = {
-            tmp_path / "folder": "is a folder without a spec.yaml; name a spec file",
+            tmp_path / "folder": "is a folder without a spec.yaml; name a spec file, or write one "
+            f"for the data in it: gridcnn init {tmp_path / 'folder'}",
+            tmp_path / "x.CSV": "is data and not a spec; write a spec for it with: gridcnn init ",
             tmp_path / "file" / "x.yaml": "there is no file",
         }
         if hasattr(os, "mkfifo"):

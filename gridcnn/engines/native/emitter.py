@@ -464,7 +464,7 @@ class Code:
         chip = self.module.processor
         # AVX-512 has an instruction for this. Without it LLVM moves lane after lane through memory.
         if chip.permutes and chip.lanes <= _AVX2 and lanes in _PERMUTE:
-            return self._permuted(value, chosen)
+            return self._permute(value, chosen)
         short = {FLOAT: "f32", WORD: "i32"}[element_of(value.kind)]
         name = self.module.declare(
             f"llvm.experimental.vector.compress.v{lanes}{short}",
@@ -476,7 +476,7 @@ class Code:
         poison = Value(self, value.kind, "poison")
         return self.call(value.kind, name, value, chosen, poison)
 
-    def _permuted(self, value: Value, chosen: Value) -> Value:
+    def _permute(self, value: Value, chosen: Value) -> Value:
         # One instruction takes lanes in an order that a table has for each choice: the choice's
         # truths are the bits of its number, the lanes that come first the low bytes of its entry.
         lanes, kind = lanes_of(value.kind), vector(lanes_of(value.kind))
