@@ -35,7 +35,16 @@ from tests.export.compiling import (
     needs,
     needs_gcc,
 )
-from tests.networks import FIRST, Case, cases, graph_cases, one_hot_cases, uncached, wide_cases
+from tests.networks import (
+    FIRST,
+    Case,
+    case_of,
+    cases,
+    graph_cases,
+    one_hot_cases,
+    uncached,
+    wide_cases,
+)
 
 pytestmark = needs_gcc
 
@@ -122,6 +131,15 @@ def test_votes_of_many_networks_are_those_of_the_reference(
     case, one_hot = drawn
 
     check_case(case, tmp_path_factory.mktemp("case"), one_hot=one_hot, **chosen)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3, [2, 5]])
+def test_depthwise_convolutions_need_few_registers(tmp_path: Path, kernel_size: Any) -> None:
+    depthwise = {"filters": 6, "groups": "channels", "kernel_size": kernel_size}
+    stages = [{"convolution": {"filters": 6}}, {"convolution": depthwise}, "rectification"]
+    network, _ = small(stages=stages)
+
+    check_case(case_of(network, items=2), tmp_path, registers=8)
 
 
 def test_an_object_file_calls_nothing_and_changes_nothing_outside(tmp_path: Path) -> None:

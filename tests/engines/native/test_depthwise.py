@@ -88,11 +88,12 @@ def test_any_feature_on_any_grid(
 def test_rows_are_divided_into_equal_blocks() -> None:
     """At most 8 positions, and no more code than 512 multiply-adds."""
     together = [
-        kernel_of(network(GridShape(4, 20, columns)))._together for columns in (1, 8, 9, 16, 18, 23)
+        kernel_of(network(GridShape(4, 20, columns)))._together(AVX2)
+        for columns in (1, 8, 9, 16, 18, 23)
     ]
     assert together == [1, 8, 5, 8, 6, 8]
-    assert kernel_of(network(GridShape(4, 40, 40), kernel_size=10))._together == 5
-    assert kernel_of(network(GridShape(4, 40, 40), kernel_size=30))._together == 1
+    assert kernel_of(network(GridShape(4, 40, 40), kernel_size=10))._together(AVX2) == 5
+    assert kernel_of(network(GridShape(4, 40, 40), kernel_size=30))._together(AVX2) == 1
 
 
 def test_numbers_of_a_feature_fit_into_the_registers() -> None:
@@ -103,3 +104,14 @@ def test_numbers_of_a_feature_fit_into_the_registers() -> None:
     pieces = wide._pieces_of_feature(AVX2)
     assert [len(piece) for piece in pieces] == [4, 3, 4, 3]
     assert [tap for piece in pieces for tap in piece] == [(y, x) for y in (0, 1) for x in range(7)]
+
+
+def test_few_registers_hold_fewer_sums() -> None:
+    """As on small devices: every tap is there all the same."""
+    few = Processor("cortex-m4", "", "thumbv7em-none-eabi", 1, 8, True)
+    for width in range(1, 8):
+        kernel = kernel_of(network(GridShape(4, 9, 20), kernel_size=[2, width]), few)
+        assert kernel._together(few) == 4
+        pieces = kernel._pieces_of_feature(few)
+        assert [tap for piece in pieces for tap in piece] == kernel._taps
+        assert max(map(len, pieces)) <= 2

@@ -100,10 +100,9 @@ class Depthwise(MapsKernel):
     def _taps(self) -> list[tuple[int, int]]:
         return [(row, column) for row in range(self.kernel[0]) for column in range(self.kernel[1])]
 
-    @property
-    def _together(self) -> int:
-        """How many positions of a row are done together."""
-        most = max(1, min(_POSITIONS, _UNROLLED // len(self._taps)))
+    def _together(self, processor: Processor) -> int:
+        """Return how many positions of a row are done together."""
+        most = max(1, min(_positions(processor), _UNROLLED // len(self._taps)))
         rounds = -(-self.target.columns // most)
         return -(-self.target.columns // rounds)
 
@@ -113,7 +112,7 @@ class Depthwise(MapsKernel):
         Beside them there are a sum for each position, a cell, and what is on its way.
         """
         width = self.kernel[1]
-        most = -(-width // -(-width // (processor.registers - _POSITIONS - 2)))
+        most = -(-width // -(-width // (processor.registers - _positions(processor) - 2)))
         rows = [self._taps[start : start + width] for start in range(0, len(self._taps), width)]
         return [row[start : start + most] for row in rows for start in range(0, width, most)]
 
@@ -141,7 +140,8 @@ class Depthwise(MapsKernel):
         # The channels of a cell are neighbours in memory, which the innermost loop follows. Along
         # the positions, cells of many channels would fall into few sets of the cache.
         with code.loop(self.target.rows) as row:
-            for column, count in code.pieces(self.target.columns, self._together):
+            together = self._together(code.module.processor)
+            for column, count in code.pieces(self.target.columns, together):
                 with code.loop(self.target.padded, step=self.target.lanes) as channel:
                     yield row, column, count, channel
 
@@ -355,3 +355,8 @@ class Depthwise(MapsKernel):
         )
         facts = {**maps_facts(self.target), "rectified": self.rectified}
         return Description("depthwise convolution", notes, facts)
+
+
+def _positions(processor: Processor) -> int:
+    """Return how many sums of positions are kept at most: half of few registers."""
+    return min(_POSITIONS, processor.registers // 2)
