@@ -414,6 +414,14 @@ def uncached() -> Iterator[None]:
         yield
 
 
+_ROUNDINGS = 10
+"""By how many times the rounding errors of one engine may be larger than those of another."""
+
+
+def _largest(values: Array) -> float:
+    return float(np.abs(values).max(initial=0))
+
+
 def check_answers(engine: Engine, case: Case, grids: Cells | None = None) -> None:
     """Assert that an engine's maps, loss and gradient in float32 are those of float64, rounded.
 
@@ -429,7 +437,13 @@ def check_answers(engine: Engine, case: Case, grids: Cells | None = None) -> Non
 def check_against(case: Case, maps: Array, step: StepResult) -> None:
     """Assert that answers to a case in float32 are those of float64, rounded."""
     exact = make_engine(case.network, "reference")
-    check_maps(maps, exact.maps(case.parameters, case.grids), exactly=case.exact)
+    expected = exact.maps(case.parameters, case.grids)
+    single, rounding = case.single, 0.0
+    if not case.exact:
+        with np.errstate(invalid="ignore"):  # cells that are not finite
+            rounded = exact.maps(single.parameters, single.grids) - expected
+        rounding = _largest(rounded[np.isfinite(rounded)])
+    check_maps(maps, expected, exactly=case.exact, rounding=rounding)
     right = exact.step(case.parameters, case.grids, case.targets, random=case.chance())
     assert abs(step.loss - right.loss) <= 1e-5 * (1 + right.loss)
     assert step.hits == right.hits or not case.exact
@@ -442,14 +456,18 @@ def check_against(case: Case, maps: Array, step: StepResult) -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=close, err_msg=name)
 
 
-def check_maps(maps: Array, expected: Array, *, exactly: bool) -> None:
-    """Assert that float32 maps are the float64 ones, rounded; the same cells may be not finite."""
+def check_maps(maps: Array, expected: Array, *, exactly: bool, rounding: float = 0) -> None:
+    """Assert that float32 maps are the float64 ones, rounded; the same cells may be not finite.
+
+    `rounding` is the largest error of the reference in float32.
+    """
     assert maps.dtype == np.float32
     if exactly:
         np.testing.assert_array_equal(maps, expected)
         return
     largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
-    np.testing.assert_allclose(maps, expected, rtol=0, atol=1e-5 * largest)
+    close = 1e-5 * largest + _ROUNDINGS * rounding
+    np.testing.assert_allclose(maps, expected, rtol=0, atol=close)
 
 
 def check_same(engine: Engine, found: Array, expected: Array) -> None:
@@ -847,7 +865,8 @@ def check_graph(
 ) -> None:
     """Assert that an engine's float32 answers to a case are the reference's float64, rounded.
 
-    Maps, loss, gradient and running values. Normalizations may make rounding errors larger.
+    Maps, loss, gradient and running values. Normalizations may make rounding errors larger: how
+    much is seen from the reference itself, in float32.
     """
     exact, single = make_engine(case.network, "reference"), case.single
     given = single.grids if grids is None else grids
@@ -856,19 +875,26 @@ def check_graph(
         return None if chance is None else np.random.default_rng(chance)
 
     right = exact.maps(case.parameters, case.grids)
-    close = 2e-4 * np.abs(right).max(initial=0) + 1e-6
+    rounding = _largest(exact.maps(single.parameters, single.grids) - right)
+    close = 2e-4 * _largest(right) + 1e-6 + _ROUNDINGS * rounding
     maps = engine.maps(single.parameters, given)
     assert maps.dtype == np.float32
     np.testing.assert_allclose(maps, right, rtol=0, atol=close)
     expected = exact.step(case.parameters, case.grids, case.targets, random=drawn())
+    rounded = exact.step(single.parameters, single.grids, case.targets, random=drawn())
     step = engine.step(single.parameters, given, case.targets, random=drawn())
     assert abs(step.loss - expected.loss) <= 1e-4 * (1 + expected.loss)
     assert step.gradient.dtype == np.float32
-    largest = np.abs(expected.gradient).max(initial=0)
+    largest = _largest(expected.gradient)
     for name, wanted in case.network.named(expected.gradient).items():
         found = case.network.named(step.gradient)[name]
-        close = 2e-3 * np.abs(wanted).max(initial=0) + 1e-4 * largest + 1e-6
+        rounding = _largest(case.network.named(rounded.gradient)[name] - wanted)
+        close = 2e-3 * _largest(wanted) + 1e-4 * largest + 1e-6 + _ROUNDINGS * rounding
         np.testing.assert_allclose(found, wanted, rtol=0, atol=close, err_msg=name)
+    # A step leaves nothing in its memory that the next one would read.
+    first = step.gradient.copy()
+    again = engine.step(single.parameters, given, case.targets, random=drawn())
+    check_same(engine, again.gradient, first)
     assert len(step.running) == len(expected.running) == len(case.network.running)
     for found, wanted in zip(step.running, expected.running, strict=True):
         assert found.dtype == np.float32
