@@ -93,6 +93,18 @@ def test_statistics_are_taken_over_groups_or_the_whole_batch() -> None:
         assert (abs(float(ours["loss"] - whole["loss"])) > 1e-6) == differs
 
 
+def test_a_process_that_has_died_is_said_to_have_ended(tmp_path: Path) -> None:
+    """And nobody's times are lost for it."""
+    WORKLOADS["xo"].case(items=2).save(tmp_path / "case.npz")
+
+    with Process(settings(OURS, tmp_path / "case.npz", engine="reference")) as process:
+        process._process.kill()
+        process._process.wait()
+        for _ in range(2):
+            with pytest.raises(ContestantError, match="its process ended: it said nothing"):
+                process.open("train")
+
+
 def test_a_convolution_is_timed_by_itself(tmp_path: Path) -> None:
     """Each has a task of its own."""
     WORKLOADS["xo"].case(items=2).save(tmp_path / "case.npz")
