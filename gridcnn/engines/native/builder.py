@@ -165,10 +165,13 @@ class Builder:
                     continue
                 if self._is_replaced(source):
                     self.gradients[source] = self.maps[source]
-                    continue
-                label = f"gradient of value {source}"
-                self.gradients[source] = memory.take(plan.values[source], label)
-            memory.give_back(plan.values[step.target], self.gradients[step.target])
+                else:
+                    label = f"gradient of value {source}"
+                    self.gradients[source] = memory.take(plan.values[source], label)
+            # Maps keep their own place: kernels that add to a gradient write into its border, and
+            # that of maps stays 0 for the next step.
+            if not self._is_replaced(step.target):
+                memory.give_back(plan.values[step.target], self.gradients[step.target])
 
     def _is_replaced(self, source: int) -> bool:
         """Return whether the gradient of a value is written over its maps.
@@ -180,8 +183,8 @@ class Builder:
         plan = self.plan
         if not plan.mixes_items or not source or len(plan.readers[source]) != 1:
             return False
-        maker = next(step for step in plan.steps if step.target == source)
         (reader,) = plan.readers[source]
+        maker = plan.steps[source - 1]  # each step makes the value behind its own number
         return plan.steps[reader].kernel.replaces_source and not maker.kernel.reads_result
 
     def _pack(self) -> None:

@@ -188,6 +188,22 @@ def test_gradients_replace_no_maps_that_are_still_needed(stages: list[Any]) -> N
     assert 1 not in replaced(*stages)
 
 
+def test_the_border_of_maps_outlives_a_step() -> None:
+    """A depthwise convolution writes into the border of a gradient, which is no map's place."""
+    stages = [
+        *(conv(16), "normalization", conv(16, groups="channels"), "normalization"),
+        *(conv(16), "normalization"),
+    ]
+    assert replaced(*stages) >= {1, 3, 4}
+    made = network(*stages)
+    random = np.random.default_rng(0)
+    grids = random.normal(0, 1, (16, *SHAPE.sizes)).astype(np.float32)
+    targets = random.integers(0, 3, 16)
+    engine, parameters = make_engine(made, "native", threads=1), made.starting_parameters()
+    gradients = [engine.step(parameters, grids, targets).gradient.copy() for _ in range(2)]
+    np.testing.assert_array_equal(*gradients)
+
+
 def test_steps_share_the_memory_of_gradients_with_a_border() -> None:
     """If maps lie alike; they are needed for one call."""
     stages = [conv(16), "normalization", {"repeat": {"times": 5, "stages": [conv(16)]}}]
