@@ -112,9 +112,9 @@ class Stage(Settings, abc.ABC):
         """
 
     def batch_problem(self, shape: GridShape, items: int) -> str | None:  # noqa: ARG002
-        """Return why training with batches of so many items makes no sense, and what would; None.
+        """Return what is wrong with training on batches of so many items, and what helps.
 
-        Asked before training, with the smallest batch that it may have.
+        None if nothing is wrong. It is asked before training, for the smallest batch.
         """
         return None
 

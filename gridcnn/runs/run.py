@@ -317,7 +317,7 @@ def _plan_minutes(prepared: Prepared, engine: Engine, watcher: RunWatcher) -> Pr
 
 
 def _refuse_without_validation(prepared: Prepared) -> None:
-    """Raise if a setting asks for validation results, and there is no validation."""
+    """Raise if a setting needs validation results, and there are no validation items."""
     if len(prepared.validation):
         return
     spec, problems = prepared.spec, []

@@ -94,7 +94,7 @@ def test_statistics_are_taken_over_groups_or_the_whole_batch() -> None:
 
 
 def test_a_process_that_has_died_is_said_to_have_ended(tmp_path: Path) -> None:
-    """And nobody's times are lost for it."""
+    """The times of the others are kept."""
     WORKLOADS["xo"].case(items=2).save(tmp_path / "case.npz")
 
     with Process(settings(OURS, tmp_path / "case.npz", engine="reference")) as process:

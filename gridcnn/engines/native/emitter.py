@@ -14,7 +14,6 @@ from contextlib import contextmanager
 
 from gridcnn.engines.native.processor import Processor
 
-_AVX2 = 8  # lanes of its vectors
 _PERMUTE = {4: "llvm.x86.avx.vpermilvar.ps", 8: "llvm.x86.avx2.permps"}
 _STACK = 16  # bytes that every stack is aligned to
 
@@ -461,9 +460,8 @@ class Code:
     def compress(self, value: Value, chosen: Value) -> Value:
         """Return the chosen lanes of a vector, moved to its front; those behind hold anything."""
         lanes = lanes_of(value.kind)
-        chip = self.module.processor
         # AVX-512 has an instruction for this. Without it LLVM moves lane after lane through memory.
-        if chip.permutes and chip.lanes <= _AVX2 and lanes in _PERMUTE:
+        if self.module.processor.permutes and lanes in _PERMUTE:
             return self._permute(value, chosen)
         short = {FLOAT: "f32", WORD: "i32"}[element_of(value.kind)]
         name = self.module.declare(
@@ -481,8 +479,7 @@ class Code:
         # truths are the bits of its number, the lanes that come first the low bytes of its entry.
         lanes, kind = lanes_of(value.kind), vector(lanes_of(value.kind))
         table = Value(self, PTR, self.module.table(_orders(lanes)))
-        bits = self.op(f"i{lanes}", f"bitcast {chosen} to i{lanes}")
-        entry = self.at(table, self.cast("zext", bits, INT), INT)
+        entry = self.at(table, self.cast("zext", self._bits(chosen), INT), INT)
         order = self.cast("zext", self.load(entry, kind=vector(lanes, BYTE)), WORD)
         name = self.module.declare(_PERMUTE[lanes], kind, kind, order.kind)
         moved = self.call(kind, name, self.cast("bitcast", value, FLOAT), order)
@@ -490,11 +487,14 @@ class Code:
 
     def count(self, chosen: Value) -> Value:
         """Return how many lanes are chosen."""
-        lanes = lanes_of(chosen.kind)
-        # A vector of truths is as many bits; those that are 1 are counted.
-        bits = self.op(f"i{lanes}", f"bitcast {chosen} to i{lanes}")
-        name = self.module.declare(f"llvm.ctpop.i{lanes}", bits.kind, bits.kind)
+        bits = self._bits(chosen)
+        name = self.module.declare(f"llvm.ctpop.{bits.kind}", bits.kind, bits.kind)
         return self.cast("zext", self.call(bits.kind, name, bits), INT)
+
+    def _bits(self, chosen: Value) -> Value:
+        """Return a vector of truths as a number with as many bits."""
+        kind = f"i{lanes_of(chosen.kind)}"
+        return self.op(kind, f"bitcast {chosen} to {kind}")
 
     def total(self, value: Value) -> Value:
         """Return the sum of all lanes, halves added to halves."""

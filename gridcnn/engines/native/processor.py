@@ -46,7 +46,7 @@ class Processor:
         lanes: the float32 numbers in the widest vector that is used: 16, 8 or 4.
         registers: how many vector registers there are.
         fma: whether multiply-add is one instruction.
-        permutes: whether AVX2 puts lanes into an order that is known when the code runs.
+        permutes: whether AVX2, without AVX-512, puts lanes into an order known when code runs.
     """
 
     name: str
@@ -145,7 +145,7 @@ def _x86(host: Host, name: str, features: str, present: Set[str]) -> Processor:
         registers=32 if wide else 16,
         # AMD's first processors with AVX have a multiply-add of their own, which LLVM uses as well.
         fma=wide or not present.isdisjoint({"fma", "fma4"}),
-        permutes="avx2" in present,
+        permutes=not wide and "avx2" in present,
     )
 
 
